@@ -1,0 +1,46 @@
+package jwt_test
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/caddyauth/gateway/caddyauth/jwt"
+)
+
+// A token is sealed at sign-in and read on every request after it.
+func Example() {
+	ring, err := jwt.NewRing([]string{"a long and random secret"}, "")
+	if err != nil {
+		panic(err)
+	}
+	now := time.Now()
+	token, err := jwt.SealClaims(ring, map[string]any{"sub": "1", "roles": []string{"reader"}}, now, time.Hour)
+	if err != nil {
+		panic(err)
+	}
+
+	claims, err := ring.OpenString(token)
+	if err != nil {
+		panic(err)
+	}
+	var (
+		std   jwt.Standard
+		sub   string
+		roles []string
+	)
+	err = jwt.Members(claims, func(name string, v jwt.Value) bool {
+		switch {
+		case std.Take(name, v):
+		case name == "sub":
+			sub = v.String()
+		case name == "roles":
+			roles = v.Strings()
+		}
+		return true
+	})
+	fmt.Println(sub, roles, err)
+	fmt.Println(jwt.Times(now, std), jwt.Times(now.Add(2*time.Hour), std))
+	// Output:
+	// 1 [reader] <nil>
+	// <nil> jwt: token expired
+}
