@@ -1,0 +1,100 @@
+// Package session reads, makes and ends sessions. With strategy jwt, the only
+// one here, a session is an encrypted token in the browser's cookie, exactly
+// as NextAuth seals it, so that a NextAuth application with the same secret
+// reads ours and we read its.
+package session
+
+import (
+	"errors"
+	"time"
+
+	"github.com/caddyauth/gateway/caddyauth/jwt"
+)
+
+// Session is one signed-in person on one browser. It is immutable once made:
+// the cache of opened tokens hands the same value to many requests.
+type Session struct {
+	// User is the person as NextAuth's clients see them.
+	User User
+
+	// Evidence is what the rules decide on. It is the zero value for tokens
+	// that NextAuth itself has made; HasEvidence tells the difference.
+	Evidence    Evidence
+	HasEvidence bool
+
+	// JTI is the token's own id. It changes whenever the token is sealed
+	// again, unlike Evidence.SID.
+	JTI string
+
+	// IssuedAt and Expires are the token's iat and exp.
+	IssuedAt, Expires time.Time
+
+	// Claims is the whole payload, as JSON.
+	Claims string
+
+	times jwt.Standard
+}
+
+// User is the person of a session. Absent claims are empty strings.
+type User struct {
+	// ID is the claim sub: without a store, the account's id at its provider.
+	ID    string
+	Name  string
+	Email string
+	// Image is the claim picture.
+	Image string
+}
+
+// EvidenceClaim is the name of the claim that carries the Evidence.
+const EvidenceClaim = "caddyauth"
+
+// Evidence is what the provider vouched for when the person signed in. It
+// travels in the token as one claim, which NextAuth keeps when it seals a
+// token again.
+type Evidence struct {
+	// SID names the session for as long as it lives; sessions are ended by it.
+	SID string `json:"sid"`
+	// Provider is the id of the provider that signed the person in.
+	Provider string `json:"provider"`
+	// Realm tells providers of one id apart, such as the users files of two
+	// sites that share a secret. See provider.Info.
+	Realm string `json:"realm,omitempty"`
+	// Account is the account's id at the provider.
+	Account string `json:"account,omitempty"`
+	// Login is the account's name at the provider.
+	Login string `json:"login,omitempty"`
+	// Verified says that the provider vouches for the e-mail address.
+	Verified bool `json:"verified,omitempty"`
+	// Domain is the lower-case domain that the provider vouches for.
+	Domain string   `json:"domain,omitempty"`
+	Roles  []string `json:"roles,omitempty"`
+	Groups []string `json:"groups,omitempty"`
+	Orgs   []string `json:"orgs,omitempty"`
+	// AuthTime is when the person signed in, in Unix seconds.
+	AuthTime int64 `json:"auth_time"`
+}
+
+// Key is what ending the session is remembered by: its sid or, for a token
+// that NextAuth made, its jti.
+func (s *Session) Key() string {
+	if s.Evidence.SID != "" {
+		return s.Evidence.SID
+	}
+	return s.JTI
+}
+
+// Reasons why a request has no session.
+var (
+	// ErrNone means that the request carries no session cookie.
+	ErrNone = errors.New("session: no session cookie")
+	// ErrInvalid means that no session cookie could be opened.
+	ErrInvalid = errors.New("session: no valid token")
+	// ErrExpired means that the session has lasted its time.
+	ErrExpired = errors.New("session: expired")
+	// ErrEnded means that the session was signed out, or that its user was
+	// removed or disabled.
+	ErrEnded = errors.New("session: ended")
+	// ErrTooLarge means that the claims do not fit into cookies that every
+	// browser and server accepts.
+	ErrTooLarge = errors.New("session: too large for cookies")
+)
