@@ -1,0 +1,68 @@
+package page
+
+import (
+	"html/template"
+	"net/url"
+)
+
+// document is what the layout needs. Templates reach the texts through it.
+type document struct {
+	Common
+	Scheme   string
+	Style    template.CSS
+	Heading  string // key of the h1 and of the title
+	messages *catalog
+}
+
+func (r *Renderer) document(c Common, heading string) document {
+	return document{Common: c, Scheme: r.scheme, Style: r.style, Heading: heading, messages: r.messages}
+}
+
+// Lang is the language of the page, a BCP 47 tag.
+func (d document) Lang() string { return d.messages.lang }
+
+// Title is the title of the browser's window or tab.
+func (d document) Title() string {
+	heading := d.messages.plain(d.Heading)
+	if d.Host == "" {
+		return heading
+	}
+	return d.messages.plain("title", "page", heading, "host", d.Host)
+}
+
+// T returns a text in parts, for the template called text.
+func (d document) T(key string, slots ...string) []part { return d.messages.parts(key, slots...) }
+
+// S returns a text for an attribute.
+func (d document) S(key string) string { return d.messages.plain(key) }
+
+// link returns an address of the API, with a return address if there is one.
+func (d document) link(action, callbackURL string) string {
+	to := d.BaseURL + "/" + action
+	if callbackURL = bounded(callbackURL); callbackURL != "" {
+		to += "?callbackUrl=" + url.QueryEscape(callbackURL)
+	}
+	return to
+}
+
+// maxValue bounds a visitor's value that is put into forms and links, in bytes.
+// Each form repeats it, and a page must not be many times its request.
+const maxValue = 4 << 10
+
+// bounded drops a value that is too long to be given back. Half an address or
+// name would be worse than none.
+func bounded(s string) string {
+	if len(s) > maxValue {
+		return ""
+	}
+	return s
+}
+
+// providerName is what a text calls a provider, "the sign-in service" if it is
+// not known which one.
+func (d document) providerName(name string) string {
+	if name == "" {
+		return d.messages.plain("provider")
+	}
+	return name
+}

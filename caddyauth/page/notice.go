@@ -1,0 +1,136 @@
+package page
+
+import "strings"
+
+// noticeModel is a page that says something and offers one way on.
+type noticeModel struct {
+	document
+	Class     string // of the element around the card, as NextAuth.js names it
+	Lines     [][]part
+	Form      *formModel
+	Action    *actionModel
+	Home      bool // whether to link to the site's front page
+	Reference string
+}
+
+// formModel is a form with a single button.
+type formModel struct {
+	URL, CSRFToken, CallbackURL string
+}
+
+// actionModel is a link that looks like a button.
+type actionModel struct {
+	URL  string
+	Text string // key
+}
+
+func (r *Renderer) noticeModel(c Common, class, page string) *noticeModel {
+	return &noticeModel{document: r.document(c, page+".title"), Class: class}
+}
+
+// say adds a line of text.
+func (m *noticeModel) say(key string, slots ...string) {
+	m.Lines = append(m.Lines, m.T(key, slots...))
+}
+
+// sayAbout adds the line that names the account, or the one that does not.
+func (m *noticeModel) sayAbout(account, named, unnamed string) {
+	if account != "" {
+		m.say(named, "account", account)
+	} else if unnamed != "" {
+		m.say(unnamed)
+	}
+}
+
+func (r *Renderer) signOutModel(v SignOut) *noticeModel {
+	m := r.noticeModel(v.Common, "signout", "signout")
+	m.sayAbout(v.Account, "signout.account", "")
+	m.say("signout.text")
+	m.Form = &formModel{URL: m.link("signout", ""), CSRFToken: v.CSRFToken, CallbackURL: bounded(v.CallbackURL)}
+	return m
+}
+
+func (r *Renderer) verifyRequestModel(v VerifyRequest) *noticeModel {
+	m := r.noticeModel(v.Common, "verify-request", "verify")
+	m.say("verify.text")
+	m.say("verify.close")
+	m.Home = true
+	return m
+}
+
+// errorModel offers to sign in again with every code, even where NextAuth.js
+// leaves people stranded.
+func (r *Renderer) errorModel(v Error) *noticeModel {
+	page, text, action := "error", "error.text", "retry"
+	switch strings.ToLower(v.Code) {
+	case "configuration":
+		page, text = "configuration", "configuration.text"
+	case "accessdenied":
+		page, text, action = "accessdenied", "accessdenied.text", "accessdenied.action"
+	case "verification":
+		page, text, action = "verification", "verification.text", "signin.submit"
+	}
+	m := r.noticeModel(v.Common, "error", page)
+	switch {
+	case page == "accessdenied":
+		m.sayAbout(v.Account, "accessdenied.account", text)
+		m.say("accessdenied.hint")
+	case KnownReason(v.Reason):
+		m.say(reasons[v.Reason], "provider", m.providerName(v.ProviderName))
+	default:
+		m.say(text)
+		if hint := page + ".hint"; m.messages.has(hint) {
+			m.say(hint)
+		}
+	}
+	m.Action = &actionModel{URL: m.link("signin", ""), Text: action}
+	m.Home = page == "error"
+	m.Reference = v.Reference
+	return m
+}
+
+// deniedModel leads to the sign-out page, not to sign-in: whoever still has a
+// session would only be sent back here.
+func (r *Renderer) deniedModel(v Denied) *noticeModel {
+	m := r.noticeModel(v.Common, "error", "denied")
+	m.sayAbout(v.Account, "denied.account", "denied.text")
+	m.say("denied.hint")
+	m.Action = &actionModel{URL: m.link("signout", v.CallbackURL), Text: "denied.action"}
+	m.Home = true
+	m.Reference = v.Reference
+	return m
+}
+
+// unauthorizedModel says to go back rather than to reload. Browsers send a
+// reloaded form with SameSite cookies even if it came from another site
+// (RFC 6265bis section 8.8.5), so that advice would help forgers.
+func (r *Renderer) unauthorizedModel(v Unauthorized) *noticeModel {
+	m := r.noticeModel(v.Common, "error", "unauthorized")
+	m.say("unauthorized.text")
+	m.say("unauthorized.hint")
+	m.Action = &actionModel{URL: m.link("signin", v.CallbackURL), Text: "signin.submit"}
+	m.Reference = v.Reference
+	return m
+}
+
+func (r *Renderer) unavailableModel(v Unavailable) *noticeModel {
+	m := r.noticeModel(v.Common, "error", "unavailable")
+	if v.ProviderName != "" {
+		m.say("unavailable.provider", "provider", v.ProviderName)
+	} else {
+		m.say("unavailable.text")
+	}
+	m.say("unavailable.hint")
+	m.Action = &actionModel{URL: v.RetryURL, Text: "retry"}
+	m.Reference = v.Reference
+	return m
+}
+
+func (r *Renderer) badRequestModel(v BadRequest) *noticeModel {
+	m := r.noticeModel(v.Common, "error", "badrequest")
+	m.say("badrequest.text")
+	m.say("badrequest.hint")
+	m.Home = true
+	m.Reference = v.Reference
+	return m
+}
