@@ -1,0 +1,104 @@
+package testop
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"html"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/zitadel/oidc/v3/example/server/storage"
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
+)
+
+// Start runs zitadel's provider until the test ends. The redirect URIs are
+// compared exactly.
+func Start(t testing.TB, redirectURIs ...string) *OP {
+	t.Helper()
+	mux := http.NewServeMux()
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	o := &OP{URL: server.URL, ClientID: clientID, ClientSecret: clientSecret, counts: make(map[string]int)}
+
+	store := &store{Storage: storage.NewStorageWithClients(users{}, map[string]*storage.Client{
+		clientID: storage.WebClient(clientID, clientSecret, redirectURIs...),
+	})}
+	provider, err := op.NewProvider(
+		&op.Config{CryptoKey: sha256.Sum256([]byte("test")), CryptoKeyId: "key", CodeMethodS256: true, GrantTypeRefreshToken: true, AuthMethodPost: true},
+		store, op.StaticIssuer(server.URL), op.WithAllowInsecure(),
+	)
+	fatal(t, err)
+
+	issuer := op.NewIssuerInterceptor(provider.IssuerFromRequest)
+	finished := op.AuthCallbackURL(provider)
+	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprintf(w, `<form method="post" action="/login"><input type="hidden" name="id" value="%s"><input name="login"><input name="password" type="password"><button>Sign in</button></form>`,
+			html.EscapeString(r.FormValue("id")))
+	})
+	mux.HandleFunc("POST /login", issuer.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.FormValue("id")
+		if err := store.CheckUsernamePassword(r.FormValue("login"), r.FormValue("password"), id); err != nil {
+			http.Error(w, err.Error(), http.StatusUnauthorized)
+			return
+		}
+		http.Redirect(w, r, finished(r.Context(), id), http.StatusFound)
+	}))
+	mux.Handle("/", o.counting(provider))
+	return o
+}
+
+// users is zitadel's view of Users.
+type users struct{}
+
+func (users) GetUserByUsername(name string) *storage.User { return users{}.GetUserByID("id-" + name) }
+func (users) ExampleClientID() string                     { return storage.ServiceUserID }
+
+func (users) GetUserByID(id string) *storage.User {
+	for _, u := range Users() {
+		if id == "id-"+u.Username {
+			return &storage.User{
+				ID: id, Username: u.Username, Password: Password, FirstName: u.FirstName, LastName: u.LastName,
+				Email: u.Email, EmailVerified: u.EmailVerified,
+			}
+		}
+	}
+	return nil
+}
+
+// store puts the claims of scopes into the ID token, and groups into both.
+type store struct{ *storage.Storage }
+
+func (s *store) GetClientByClientID(ctx context.Context, id string) (op.Client, error) {
+	c, err := s.Storage.GetClientByClientID(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return &client{c}, nil
+}
+
+func (s *store) SetUserinfoFromRequest(ctx context.Context, info *oidc.UserInfo, token op.IDTokenRequest, scopes []string) error {
+	defer addGroups(info, token.GetSubject())
+	return s.Storage.SetUserinfoFromRequest(ctx, info, token, scopes)
+}
+
+func (s *store) SetUserinfoFromToken(ctx context.Context, info *oidc.UserInfo, tokenID, subject, origin string) error {
+	defer addGroups(info, subject)
+	return s.Storage.SetUserinfoFromToken(ctx, info, tokenID, subject, origin)
+}
+
+func addGroups(info *oidc.UserInfo, subject string) {
+	for _, u := range Users() {
+		if subject == "id-"+u.Username && len(u.Groups) > 0 {
+			info.AppendClaims("groups", u.Groups)
+		}
+	}
+}
+
+type client struct{ op.Client }
+
+func (c *client) LoginURL(id string) string            { return "/login?id=" + id }
+func (c *client) IDTokenUserinfoClaimsAssertion() bool { return true }

@@ -1,0 +1,92 @@
+package provider
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func authorizationURL(t *testing.T, p OAuth, extra url.Values) *url.URL {
+	t.Helper()
+	raw, err := p.AuthorizationURL(t.Context(), AuthorizationRequest{
+		RedirectURI: testRedirect, State: "the state", Nonce: "n", CodeChallenge: "challenge", Extra: extra,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func TestAuthorizationURL(t *testing.T) {
+	p := mustNew(t, Config{Preset: "github", ClientID: "the client", ClientSecret: "s"}, Options{})
+	raw, err := p.AuthorizationURL(t.Context(), AuthorizationRequest{RedirectURI: testRedirect, State: "st", CodeChallenge: "ch",
+		Extra: url.Values{"login": {"octo cat"}, "allow_signup": {"false"}}})
+	want := "https://github.com/login/oauth/authorize?client_id=the%20client&scope=read%3Auser%20user%3Aemail&response_type=code" +
+		"&redirect_uri=https%3A%2F%2Fapp.example.com%2Fapi%2Fauth%2Fcallback%2Fop" +
+		"&allow_signup=false&code_challenge=ch&code_challenge_method=S256&login=octo%20cat&state=st"
+	if err != nil || raw != want {
+		t.Errorf("%v\ngot  %s\nwant %s", err, raw, want)
+	}
+}
+
+func TestAuthorizationParameters(t *testing.T) {
+	p := mustNew(t, Config{
+		Preset: "oauth2", ID: "custom", ClientID: "c", ClientSecret: "s", Token: "https://idp.example/t", Userinfo: "https://idp.example/u",
+		Authorization: &Authorization{URL: "https://idp.example/a?tenant=x&scope=own&state=own&response_type=token", Params: map[string]string{"prompt": "login", "audience": "api"}},
+		Params:        map[string]string{"prompt": "consent"},
+	}, Options{})
+	t.Run("configured", func(t *testing.T) {
+		q := authorizationURL(t, p, nil).Query()
+		for name, want := range map[string]string{"tenant": "x", "audience": "api", "prompt": "consent", "scope": "own", "state": "the state", "response_type": "code"} {
+			if got := q[name]; len(got) != 1 || got[0] != want {
+				t.Errorf("%s: %q, want %q", name, got, want)
+			}
+		}
+	})
+	t.Run("of the request", func(t *testing.T) {
+		q := authorizationURL(t, p, url.Values{"prompt": {"none", "login"}, "scope": {"more"}, "login_hint": {"a&b=c #"}}).Query()
+		if q.Get("prompt") != "none" || q.Get("scope") != "more" || q.Get("login_hint") != "a&b=c #" {
+			t.Errorf("%v", q)
+		}
+	})
+	t.Run("reserved ones cannot be overridden", func(t *testing.T) {
+		extra := url.Values{}
+		for _, name := range flowParams {
+			extra[name] = []string{"evil"}
+		}
+		u := authorizationURL(t, p, extra)
+		if strings.Contains(u.String(), "evil") {
+			t.Error(u)
+		}
+		for _, name := range []string{"client_id", "redirect_uri", "state", "callbackUrl", "response_mode"} {
+			if !Reserved(name) {
+				t.Errorf("%s is not reserved", name)
+			}
+		}
+		if Reserved("scope") || Reserved("prompt") {
+			t.Error("too much is reserved")
+		}
+	})
+}
+
+func TestChallengeMethod(t *testing.T) {
+	t.Run("PKCE-03 plain method never used", func(t *testing.T) {
+		op := newEvil(t)
+		op.metadata = set("code_challenge_methods_supported", []string{"plain"})
+		q := authorizationURL(t, op.provider(nil), nil).Query()
+		if q.Get("code_challenge_method") != "S256" || q.Get("code_challenge") != "challenge" || q.Get("nonce") != "n" {
+			t.Errorf("%v", q)
+		}
+	})
+	t.Run("no challenge, no method", func(t *testing.T) {
+		op := newEvil(t)
+		raw, err := op.provider(nil).AuthorizationURL(t.Context(), AuthorizationRequest{RedirectURI: testRedirect})
+		if err != nil || strings.Contains(raw, "challenge") || strings.Contains(raw, "state=") || strings.Contains(raw, "nonce") {
+			t.Errorf("%s, %v", raw, err)
+		}
+	})
+}

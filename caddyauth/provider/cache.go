@@ -1,0 +1,40 @@
+package provider
+
+import (
+	"sync"
+
+	jose "github.com/go-jose/go-jose/v4"
+)
+
+// Cache keeps what was learned from identity providers: metadata, signing keys
+// and outages. It is safe for concurrent use and meant to outlive a reload of
+// the configuration, which would otherwise forget the keys just when they
+// cannot be fetched. It holds one small entry for each issuer ever configured.
+type Cache struct {
+	mu       sync.Mutex
+	metadata map[string]*cached[*metadata]
+	keys     map[string]*cached[[]jose.JSONWebKey]
+}
+
+// NewCache returns an empty Cache.
+func NewCache() *Cache {
+	return &Cache{
+		metadata: make(map[string]*cached[*metadata]),
+		keys:     make(map[string]*cached[[]jose.JSONWebKey]),
+	}
+}
+
+func (c *Cache) forIssuer(issuer string) *cached[*metadata] { return entry(c, c.metadata, issuer) }
+
+func (c *Cache) forJWKS(url string) *cached[[]jose.JSONWebKey] { return entry(c, c.keys, url) }
+
+func entry[T any](c *Cache, m map[string]*cached[T], key string) *cached[T] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := m[key]
+	if e == nil {
+		e = new(cached[T])
+		m[key] = e
+	}
+	return e
+}

@@ -1,0 +1,135 @@
+package provider
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Config describes one provider that signs people in with OpenID Connect or
+// OAuth 2.0. Whatever the preset knows need not be repeated.
+type Config struct {
+	// The preset (`github`, `google`, `keycloak`), or `oidc` for any issuer that
+	// supports OpenID Connect discovery, or `oauth2` for an OAuth 2.0 server
+	// whose endpoints are given below. Required.
+	Preset string `json:"preset,omitempty"`
+
+	// The id in the provider's URLs, among them the callback URL to register:
+	// `{base}/callback/{id}`. Default: the preset.
+	ID string `json:"id,omitempty"`
+
+	// What the sign-in button shows. Default: the preset's name, or the host of
+	// the issuer.
+	Name string `json:"name,omitempty"`
+
+	// The client id registered with the provider. Default: the environment
+	// variable `AUTH_<ID>_ID`.
+	ClientID string `json:"client_id,omitempty"`
+
+	// The client secret. Default: the environment variable `AUTH_<ID>_SECRET`,
+	// or the content of the file that `AUTH_<ID>_SECRET_FILE` names. Not needed
+	// with client_auth none.
+	ClientSecret string `json:"client_secret,omitempty"`
+
+	// The issuer identifier, compared exactly, trailing slash included. It must
+	// be an https URL unless its host is loopback. Default: the preset's, or the
+	// environment variable `AUTH_<ID>_ISSUER`.
+	Issuer string `json:"issuer,omitempty"`
+
+	// The authorization endpoint. Default: the preset's or the discovered one.
+	Authorization *Authorization `json:"authorization,omitempty"`
+
+	// URL of the token endpoint. Default: the preset's or the discovered one.
+	Token string `json:"token,omitempty"`
+
+	// `on` asks the discovered userinfo endpoint as well and lets its claims win
+	// over those of the ID token, `off` does not ask, a URL is asked. Default:
+	// off with OpenID Connect, and the preset's URL without.
+	Userinfo string `json:"userinfo,omitempty"`
+
+	// URL of the provider's signing keys. Default: the discovered one.
+	JWKS string `json:"jwks,omitempty"`
+
+	// The scopes to ask for. Default: the preset's; `openid profile email` for
+	// oidc, none for oauth2.
+	Scope []string `json:"scope,omitempty"`
+
+	// The one-time values of a flow: any of `pkce`, `state`, `nonce`, or only
+	// `none`. Default: pkce and state, and nonce with OpenID Connect.
+	Checks []string `json:"checks,omitempty"`
+
+	// How the client authenticates at the token endpoint: `basic` sends id and
+	// secret in the Authorization header, `post` in the body, `none` sends only
+	// the id. Default: basic, or post where discovery offers that and not basic.
+	ClientAuth string `json:"client_auth,omitempty"`
+
+	// The signature algorithms an ID token may use. Default: RS256; where
+	// discovery does not list that, the asymmetric ones it lists.
+	IDTokenAlg []string `json:"id_token_alg,omitempty"`
+
+	// Where the user's `id`, `name`, `email` and `image` are found: for each a
+	// list of claim paths, of which the first that exists is taken. Default: the
+	// preset's.
+	Profile map[string][]string `json:"profile,omitempty"`
+
+	// Further parameters of the authorization request, such as `prompt`.
+	Params map[string]string `json:"params,omitempty"`
+
+	// The origins that a sign-in form may lead to, for the page's content
+	// security policy. Default: any https origin.
+	FormAction []string `json:"form_action,omitempty"`
+
+	// How long the provider may take for all calls of one sign-in together.
+	// Default: 10s.
+	Timeout Duration `json:"timeout,omitempty"`
+}
+
+// Authorization is an authorization endpoint.
+type Authorization struct {
+	// The URL. Default: the preset's or the discovered one.
+	URL string `json:"url,omitempty"`
+
+	// Parameters of the authorization request, such as `audience`.
+	Params map[string]string `json:"params,omitempty"`
+}
+
+// Duration is a time span that JSON gives as a string such as "10s" or as a
+// number of nanoseconds.
+type Duration time.Duration
+
+// UnmarshalJSON reads either form.
+func (d *Duration) UnmarshalJSON(b []byte) error {
+	if len(b) == 0 || b[0] != '"' {
+		return json.Unmarshal(b, (*int64)(d))
+	}
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return err
+	}
+	v, err := time.ParseDuration(s)
+	if err != nil {
+		return fmt.Errorf("not a duration: %q", s)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Options are what a provider needs besides its configuration. The zero value
+// is fit for production.
+type Options struct {
+	// HTTP makes the calls to the identity provider; its transport is used, its
+	// redirect policy and time limit are replaced. Default: a client that
+	// honors the proxy environment variables and refuses to be led to private
+	// addresses.
+	HTTP *http.Client
+	// Now is the clock. Default: time.Now.
+	Now func() time.Time
+	// Log receives what an operator should know. Default: nothing is logged.
+	Log *zap.Logger
+	// Cache keeps discovered metadata and keys. Providers of several sites and
+	// of successive configurations may share one. Default: one for this provider.
+	Cache *Cache
+}

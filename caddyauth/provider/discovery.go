@@ -1,0 +1,163 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+)
+
+// metadata is what a provider offers, discovered or written down.
+type metadata struct {
+	issuer        string
+	authorization string
+	token         string
+	userinfo      string
+	jwks          string
+	// algs are the algorithms that ID tokens may be signed with.
+	algs []string
+	// authMethods are those of the token endpoint, nil if it does not say.
+	authMethods []string
+	// issParam promises the iss parameter of RFC 9207 in every callback.
+	issParam bool
+}
+
+// discoveryClaims are the members that go-oidc does not keep.
+type discoveryClaims struct {
+	Algs        []string `json:"id_token_signing_alg_values_supported"`
+	AuthMethods []string `json:"token_endpoint_auth_methods_supported"`
+	IssParam    bool     `json:"authorization_response_iss_parameter_supported"`
+}
+
+// discover fetches and checks the discovery document of an issuer (OpenID
+// Connect Discovery 4). That the issuer is exactly the one asked for is checked
+// by go-oidc (4.3).
+func discover(ctx context.Context, client *http.Client, issuer string) (*metadata, error) {
+	strict := *client
+	strict.Transport = &statusTransport{next: client.Transport}
+	// The context has the same limit, and unlike the client's its end can be told
+	// from other errors once go-oidc has rendered them as text.
+	strict.Timeout = 0
+	op, err := oidc.NewProvider(oidc.ClientContext(ctx, &strict), issuer)
+	if err != nil {
+		if mismatch, ok := errors.AsType[*oidc.IssuerMismatchError](err); ok {
+			return nil, &Error{Reason: ReasonIssuer, Err: fmt.Errorf(
+				"the discovery document is that of %q, but the issuer is configured as %q; they must be the same to the letter", clip(mismatch.Discovered), issuer)}
+		}
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return nil, fmt.Errorf("discovery at %s: %w", issuer, err)
+	}
+	var extra discoveryClaims
+	if err := op.Claims(&extra); err != nil {
+		return nil, fmt.Errorf("discovery at %s: %w", issuer, err)
+	}
+	var jwks struct {
+		URL string `json:"jwks_uri"`
+	}
+	if err := op.Claims(&jwks); err != nil {
+		return nil, fmt.Errorf("discovery at %s: %w", issuer, err)
+	}
+	m := &metadata{
+		issuer:        issuer,
+		authorization: op.Endpoint().AuthURL,
+		token:         op.Endpoint().TokenURL,
+		userinfo:      op.UserInfoEndpoint(),
+		jwks:          jwks.URL,
+		algs:          extra.Algs,
+		authMethods:   extra.AuthMethods,
+		issParam:      extra.IssParam,
+	}
+	return m, m.check()
+}
+
+// check refuses endpoints that a tampered or careless document may name. An
+// https issuer cannot lead to plain http, not even on this machine.
+func (m *metadata) check() error {
+	for _, s := range []setting{
+		{"authorization_endpoint", m.authorization}, {"token_endpoint", m.token},
+		{"jwks_uri", m.jwks}, {"userinfo_endpoint", m.userinfo},
+	} {
+		if s.value == "" {
+			continue // it may be written down
+		}
+		u, err := endpointURL(s.value)
+		if err != nil {
+			return fmt.Errorf("discovery at %s: %s: %w", m.issuer, s.name, err)
+		}
+		if u.Scheme == "http" && strings.HasPrefix(m.issuer, "https:") {
+			return fmt.Errorf("discovery at %s: %s is not https", m.issuer, s.name)
+		}
+	}
+	return nil
+}
+
+// complete reports what is needed and neither discovered nor written down.
+func (m *metadata) complete() error {
+	for _, s := range []setting{{"authorization", m.authorization}, {"token", m.token}, {"jwks", m.jwks}} {
+		if s.value == "" {
+			return fmt.Errorf("discovery at %s: no %s endpoint", m.issuer, s.name)
+		}
+	}
+	return nil
+}
+
+// signingAlgs chooses what an ID token may be signed with. A client registers
+// one algorithm and RS256 is the default (Core 2, Registration 2), so what else
+// an issuer can do is of no interest unless it cannot do RS256.
+func (m *metadata) signingAlgs(configured []string) []string {
+	if len(configured) > 0 {
+		return configured
+	}
+	if len(m.algs) == 0 || slices.Contains(m.algs, "RS256") {
+		return []string{"RS256"}
+	}
+	var algs []string
+	for _, a := range m.algs {
+		if slices.Contains(signingAlgs, a) {
+			algs = append(algs, a)
+		}
+	}
+	return algs
+}
+
+// clientAuth chooses how to authenticate, once and for all: trying one way
+// after the other would send the code twice.
+func (m *metadata) clientAuth(configured string) string {
+	switch {
+	case configured != "":
+		return configured
+	case len(m.authMethods) == 0, slices.Contains(m.authMethods, "client_secret_basic"):
+		return clientAuthBasic
+	case slices.Contains(m.authMethods, "client_secret_post"):
+		return clientAuthPost
+	}
+	return clientAuthBasic
+}
+
+// statusTransport turns error statuses into errors whose status can be told,
+// which go-oidc renders as text together with the whole body.
+type statusTransport struct{ next http.RoundTripper }
+
+func (t *statusTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.next.RoundTrip(req)
+	if err != nil || resp.StatusCode < 400 {
+		return resp, err
+	}
+	resp.Body.Close()
+	return nil, &statusError{host: req.URL.Host, status: resp.StatusCode}
+}
+
+// clip bounds what strangers may write into the log.
+func clip(s string) string {
+	const most = 200
+	if len(s) > most {
+		s = s[:most] + "..."
+	}
+	return strings.ToValidUTF8(s, "?")
+}

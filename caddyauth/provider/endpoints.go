@@ -1,0 +1,79 @@
+package provider
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	jose "github.com/go-jose/go-jose/v4"
+	"go.uber.org/zap"
+)
+
+// metadata returns the provider's endpoints, discovered if need be. What is
+// written down wins over what is discovered.
+func (p *oauthProvider) metadata(ctx context.Context) (*metadata, error) {
+	if !p.preset.oidc || p.selfContained() {
+		return &p.static, nil
+	}
+	found, err := p.cache.forIssuer(p.cfg.Issuer).get(ctx, p.discovery())
+	if err != nil {
+		return nil, failure(ctx, ReasonDiscovery, err)
+	}
+	m := *found
+	m.authorization = cmp.Or(p.static.authorization, m.authorization)
+	m.token = cmp.Or(p.static.token, m.token)
+	m.userinfo = cmp.Or(p.static.userinfo, m.userinfo)
+	m.jwks = cmp.Or(p.static.jwks, m.jwks)
+	if err := m.complete(); err != nil {
+		return nil, &Error{Reason: ReasonDiscovery, Err: err}
+	}
+	return &m, nil
+}
+
+// selfContained reports whether everything that discovery could tell is written down.
+func (p *oauthProvider) selfContained() bool {
+	return p.static.authorization != "" && p.static.token != "" && p.static.jwks != "" &&
+		(p.cfg.Userinfo != userinfoOn || p.static.userinfo != "")
+}
+
+func (p *oauthProvider) discovery() fetcher[*metadata] {
+	return fetcher[*metadata]{now: p.now, timeout: time.Duration(p.cfg.Timeout), fetch: func(ctx context.Context) (*metadata, error) {
+		m, err := discover(ctx, p.client, p.cfg.Issuer)
+		if err != nil {
+			p.log.Warn("discovery failed", zap.String("provider", p.info.ID), zap.Error(err))
+		}
+		return m, err
+	}}
+}
+
+// signingKeys fetches the keys. If that fails, discovery is repeated before
+// long: the keys may have moved.
+func (p *oauthProvider) signingKeys(url string) fetcher[[]jose.JSONWebKey] {
+	return fetcher[[]jose.JSONWebKey]{now: p.now, timeout: time.Duration(p.cfg.Timeout), fetch: func(ctx context.Context) ([]jose.JSONWebKey, error) {
+		keys, err := fetchKeys(ctx, p.client, url)
+		if err != nil {
+			p.cache.forIssuer(p.cfg.Issuer).expire()
+			p.log.Warn("the signing keys could not be fetched", zap.String("provider", p.info.ID), zap.Error(err))
+		}
+		return keys, err
+	}}
+}
+
+// Down reports an outage that discovery has met.
+func (p *oauthProvider) Down() (Outage, bool) {
+	if !p.preset.oidc || p.selfContained() {
+		return Outage{}, false
+	}
+	err, since, retry, down := p.cache.forIssuer(p.cfg.Issuer).down(p.now())
+	if !down {
+		return Outage{}, false
+	}
+	return Outage{Reason: failure(context.Background(), ReasonDiscovery, err).Reason, Since: since, Retry: retry}, true
+}
+
+// Warm begins discovery in the background.
+func (p *oauthProvider) Warm() {
+	if p.preset.oidc && !p.selfContained() {
+		p.cache.forIssuer(p.cfg.Issuer).warm(p.discovery())
+	}
+}

@@ -1,0 +1,83 @@
+package provider
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// Exchange turns a callback's parameters into an identity.
+func (p *oauthProvider) Exchange(ctx context.Context, r CallbackRequest) (*Identity, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(p.cfg.Timeout))
+	defer cancel()
+	if err := p.checkCallback(r); err != nil {
+		return nil, err
+	}
+	m, err := p.metadata(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if m.issParam && len(r.Params["iss"]) == 0 {
+		return nil, &Error{Reason: ReasonIss, Err: errors.New("the callback has no iss though the provider promises one")}
+	}
+	t, err := p.redeem(ctx, m, r)
+	if err != nil {
+		return nil, err
+	}
+	s := &signIn{p: p, metadata: m, tokens: t}
+	if p.preset.oidc {
+		if s.profile, err = p.idTokenClaims(ctx, m, t, r.Nonce); err != nil {
+			return nil, err
+		}
+		s.subject, _ = s.profile["sub"].(string)
+	}
+	if err := s.userinfo(ctx); err != nil {
+		return nil, err
+	}
+	return s.identity()
+}
+
+// checkCallback is what can be checked before anything is sent: that the answer
+// is that of the issuer asked (RFC 9207 2.4), and that nothing is missing.
+func (p *oauthProvider) checkCallback(r CallbackRequest) error {
+	if iss := r.Params["iss"]; len(iss) > 0 {
+		switch {
+		case p.cfg.Issuer == "":
+			return &Error{Reason: ReasonIss, Err: errors.New("the callback has an iss parameter, but no issuer is configured to compare it with; write: issuer <iss>")}
+		case len(iss) != 1 || iss[0] != p.cfg.Issuer:
+			return &Error{Reason: ReasonIss, Err: fmt.Errorf("the callback is from %q instead of %q", clip(iss[0]), p.cfg.Issuer)}
+		}
+	}
+	switch code := r.Params["code"]; {
+	case len(code) != 1 || code[0] == "":
+		return &Error{Reason: ReasonCode, Err: errors.New("the callback has no code, or several")}
+	case p.checks.PKCE && r.CodeVerifier == "":
+		return &Error{Reason: ReasonPKCE, Err: errors.New("the PKCE verifier is missing")}
+	case p.checks.Nonce && r.Nonce == "":
+		return &Error{Reason: ReasonNonce, Err: errors.New("the nonce that was sent is missing")}
+	}
+	return nil
+}
+
+func (p *oauthProvider) idTokenClaims(ctx context.Context, m *metadata, t *tokens, nonce string) (map[string]any, error) {
+	if t.id == "" {
+		return nil, &Error{Reason: ReasonIDToken, Err: errors.New("the token response has no id_token; is openid among the scopes?")}
+	}
+	algs := m.signingAlgs(p.cfg.IDTokenAlg)
+	if len(algs) == 0 {
+		return nil, &Error{Reason: ReasonDiscovery, Err: errors.New("the provider offers no asymmetric signature algorithm")}
+	}
+	maxAge, _ := strconv.Atoi(cmp.Or(p.cfg.Params["max_age"], p.cfg.authorizationParams()["max_age"]))
+	check := &idTokenCheck{
+		issuer: p.cfg.Issuer, clientID: p.cfg.ClientID, algs: algs,
+		keys:        &keySet{cache: p.cache.forJWKS(m.jwks), fetch: p.signingKeys(m.jwks), algs: algs},
+		nonce:       nonce,
+		accessToken: t.access,
+		maxAge:      time.Duration(max(maxAge, 0)) * time.Second,
+		now:         p.now(), date: t.date,
+	}
+	return check.verify(ctx, t.id)
+}

@@ -1,0 +1,145 @@
+package provider
+
+import (
+	"cmp"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// The words of Config.Checks and Config.Userinfo.
+const (
+	checkPKCE  = "pkce"
+	checkState = "state"
+	checkNonce = "nonce"
+	checkNone  = "none"
+
+	userinfoOn  = "on"
+	userinfoOff = "off"
+)
+
+var checkNames = []string{checkPKCE, checkState, checkNonce, checkNone}
+
+// oauthProvider signs in with OpenID Connect or OAuth 2.0.
+type oauthProvider struct {
+	cfg    Config // completed from the preset
+	preset *preset
+	info   Info
+	checks Checks
+	static metadata // what is written down
+	client *http.Client
+	cache  *Cache
+	now    func() time.Time
+	log    *zap.Logger
+}
+
+// New makes a provider of its configuration, without touching the network. The
+// error lists everything that is wrong.
+func New(cfg Config, opt Options) (OAuth, error) {
+	known := presets[cfg.Preset]
+	if known == nil {
+		return nil, UnknownPreset(cfg.Preset)
+	}
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	p := &oauthProvider{cfg: cfg, preset: known, now: opt.Now, log: opt.Log, cache: opt.Cache}
+	if p.now == nil {
+		p.now = time.Now
+	}
+	if p.log == nil {
+		p.log = zap.NewNop()
+	}
+	if p.cache == nil {
+		p.cache = NewCache()
+	}
+	p.complete()
+	p.client = newClient(opt.HTTP, p.hosts(), time.Duration(p.cfg.Timeout))
+	if !p.checks.PKCE && !p.checks.State && !p.checks.Nonce {
+		p.log.Warn("a provider without checks: anybody can plant their own account in a visitor's browser",
+			zap.String("provider", p.info.ID))
+	}
+	return p, nil
+}
+
+// complete fills in what the preset knows.
+func (p *oauthProvider) complete() {
+	c, known := &p.cfg, p.preset
+	c.ID = c.ProviderID()
+	c.Issuer = cmp.Or(c.Issuer, known.issuer)
+	c.Timeout = cmp.Or(c.Timeout, Duration(DefaultTimeout))
+	if len(c.Scope) == 0 {
+		c.Scope = known.scope
+	}
+	mapping := maps.Clone(known.profile)
+	maps.Copy(mapping, c.Profile)
+	c.Profile = mapping
+
+	p.checks = Checks{PKCE: true, State: true, Nonce: known.oidc}
+	if len(c.Checks) > 0 {
+		p.checks = Checks{
+			PKCE:  slices.Contains(c.Checks, checkPKCE),
+			State: slices.Contains(c.Checks, checkState),
+			Nonce: slices.Contains(c.Checks, checkNonce),
+		}
+	}
+	p.static = metadata{
+		issuer:        c.Issuer,
+		authorization: cmp.Or(c.authorizationURL(), known.authorization),
+		token:         cmp.Or(c.Token, known.token),
+		userinfo:      cmp.Or(c.userinfoURL(), known.userinfo),
+		jwks:          c.JWKS,
+	}
+	p.info = Info{
+		ID: c.ID, Name: p.name(), Type: TypeOAuth, Public: known.public && c.Issuer == known.issuer,
+		FormAction: c.FormAction, Issuer: c.Issuer,
+		// Subjects may differ from client to client (OpenID Connect Core 8.1).
+		Realm: realm(c.Issuer, p.static.token, p.static.userinfo, c.ClientID),
+	}
+	if c.Preset != presetOIDC && c.Preset != presetOAuth2 {
+		p.info.Logo = c.Preset
+	}
+}
+
+// name is what the button shows: an issuer's host says more than "OpenID
+// Connect".
+func (p *oauthProvider) name() string {
+	switch {
+	case p.cfg.Name != "":
+		return p.cfg.Name
+	case p.cfg.Preset == presetOIDC:
+		return cmp.Or(hostOf(p.cfg.Issuer), p.preset.name)
+	case p.cfg.Preset == presetOAuth2:
+		return cmp.Or(hostOf(p.cfg.authorizationURL()), p.preset.name)
+	}
+	return p.preset.name
+}
+
+// userinfoURL is the URL in Config.Userinfo, if it is one.
+func (c *Config) userinfoURL() string {
+	if c.Userinfo == userinfoOn || c.Userinfo == userinfoOff {
+		return ""
+	}
+	return c.Userinfo
+}
+
+// hosts are those that the operator, or a preset, wrote down.
+func (p *oauthProvider) hosts() []string {
+	var hosts []string
+	for _, raw := range []string{p.cfg.Issuer, p.static.authorization, p.static.token, p.static.userinfo, p.static.jwks} {
+		if u, err := url.Parse(raw); err == nil && u.Hostname() != "" {
+			hosts = append(hosts, u.Hostname())
+		}
+	}
+	return hosts
+}
+
+// Info describes the provider.
+func (p *oauthProvider) Info() Info { return p.info }
+
+// Checks tells which one-time values a flow carries.
+func (p *oauthProvider) Checks() Checks { return p.checks }

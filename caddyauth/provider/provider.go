@@ -1,0 +1,182 @@
+package provider
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// The values of Info.Type, as GET /providers reports them in dialect v4. An
+// OpenID Connect provider is of type "oauth" there.
+const (
+	TypeOAuth       = "oauth"
+	TypeCredentials = "credentials"
+)
+
+// Provider is one way to sign in. Implementations are safe for concurrent use.
+type Provider interface {
+	Info() Info
+}
+
+// Info describes a provider to pages, to GET /providers and to the checks made
+// when a configuration is loaded.
+type Info struct {
+	// ID is the path segment of the provider's routes, unique on a site.
+	ID string
+	// Name is what the button shows.
+	Name string
+	// Type is TypeOAuth or TypeCredentials.
+	Type string
+	// Logo names the picture of the button: the preset's id, empty for a
+	// provider without a preset.
+	Logo string
+	// Public is true where anybody can get an account, so that a site without
+	// rules would admit everybody.
+	Public bool
+	// FormAction lists the origins a sign-in form may lead to. Empty means any
+	// https origin: brokered providers hop over hosts that nobody can list.
+	FormAction []string
+	// Issuer is the configured issuer identifier, empty if there is none.
+	Issuer string
+	// Realm tells providers of one id apart: it is the same wherever accounts
+	// of one name are the same person, and another for, say, another users
+	// file. Sites that share a secret accept each other's sessions only within
+	// a realm.
+	Realm string
+}
+
+// OAuth is a provider that sends the browser to an authorization endpoint and
+// takes it back with a code.
+type OAuth interface {
+	Provider
+
+	// Checks tells which one-time values a flow carries.
+	Checks() Checks
+
+	// AuthorizationURL returns where to send the browser. It may wait for
+	// discovery. Failures are of type *Error.
+	AuthorizationURL(ctx context.Context, r AuthorizationRequest) (string, error)
+
+	// Exchange turns a callback's parameters into an identity. The caller has
+	// dealt with an "error" parameter and compared state already. The code is
+	// sent to the token endpoint at most once, and only after the issuer check
+	// of RFC 9207. Failures are of type *Error.
+	Exchange(ctx context.Context, r CallbackRequest) (*Identity, error)
+}
+
+// Checks are the one-time values that tie a callback to the browser and the
+// flow that began it.
+type Checks struct {
+	PKCE  bool
+	State bool
+	Nonce bool
+}
+
+// AuthorizationRequest is the part of an authorization request that differs
+// from one flow to the next.
+type AuthorizationRequest struct {
+	// RedirectURI is the absolute callback URL.
+	RedirectURI string
+	// State and Nonce are sent if not empty.
+	State string
+	Nonce string
+	// CodeChallenge is the base64url SHA-256 of the PKCE verifier; the method
+	// sent with it is always S256.
+	CodeChallenge string
+	// Extra are further parameters, from the query of POST /signin/:provider.
+	// They override the provider's own but none that the flow rests on.
+	Extra url.Values
+	// Issuer is where this site serves an embedded identity provider. Others
+	// ignore it.
+	Issuer string
+}
+
+// CallbackRequest is what came back from the authorization endpoint together
+// with what was kept for it.
+type CallbackRequest struct {
+	// Params are the query or form parameters of the callback.
+	Params url.Values
+	// RedirectURI is the one of the authorization request.
+	RedirectURI string
+	// CodeVerifier is the PKCE verifier, empty if the check is off.
+	CodeVerifier string
+	// Nonce is the one sent. If it is empty, an ID token must carry none.
+	Nonce string
+	// Issuer is as in AuthorizationRequest.
+	Issuer string
+}
+
+// Credentials is a provider whose form is part of the sign-in page.
+type Credentials interface {
+	Provider
+
+	// Fields describes the form, in order.
+	Fields() []Field
+
+	// Authorize checks what was typed. The error is ErrCredentials, in the same
+	// time, whether the user is unknown, disabled or mistyped the password.
+	Authorize(ctx context.Context, fields url.Values) (*Identity, error)
+}
+
+// Field is one input of a credentials form.
+type Field struct {
+	Name         string // name of the form field
+	Label        string
+	Type         string // "text" or "password"
+	Autocomplete string // token of the HTML autocomplete attribute
+}
+
+// Live is a provider that knows whether an account still exists, without
+// network and cheaply enough to be asked at every request.
+type Live interface {
+	Provider
+
+	// Live looks up an account by the login it signed in with. It is false for
+	// accounts that were removed or disabled since.
+	Live(login string) (Person, bool)
+}
+
+// Person is an account as it stands at this moment. Its fields are shared and
+// must not be changed.
+type Person struct {
+	ID     string
+	Login  string
+	Name   string
+	Email  string
+	Groups []string
+}
+
+// Health is a provider that remembers whether its identity provider answered.
+type Health interface {
+	Provider
+
+	// Down reports the last failure while it still holds. It never waits.
+	Down() (Outage, bool)
+
+	// Warm begins discovery in the background if it has not been done, so that
+	// a page that shows the provider's button learns of an outage. It never
+	// waits, and does nothing while a failure is fresh.
+	Warm()
+}
+
+// Outage is a failure to reach an identity provider.
+type Outage struct {
+	Reason Reason
+	Since  time.Time
+	// Retry is when the next attempt will be made, if somebody asks then.
+	Retry time.Time
+}
+
+// Embedded is a provider whose identity provider is served by this very site,
+// below {base}/{Mount()}.
+type Embedded interface {
+	OAuth
+
+	// Mount is the path segment below the base path.
+	Mount() string
+
+	// ServeIdP answers the requests below it. The issuer is the site's origin,
+	// base path and mount.
+	ServeIdP(w http.ResponseWriter, r *http.Request, issuer string)
+}

@@ -1,0 +1,186 @@
+package provider
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+// tokens is a checked token response (RFC 6749 5.1).
+type tokens struct {
+	access, refresh, id, kind, scope string
+	expiresAt                        int64
+	// date is the provider's Date header.
+	date time.Time
+}
+
+// redeem sends the code to the token endpoint, once.
+func (p *oauthProvider) redeem(ctx context.Context, m *metadata, r CallbackRequest) (*tokens, error) {
+	code := r.Params.Get("code")
+	transport := &tokenTransport{next: p.client.Transport}
+	client := *p.client
+	client.Transport = transport
+	cfg := oauth2.Config{
+		ClientID:     p.cfg.ClientID,
+		ClientSecret: p.cfg.ClientSecret,
+		RedirectURL:  r.RedirectURI,
+		Endpoint:     oauth2.Endpoint{TokenURL: m.token},
+	}
+	switch m.clientAuth(p.cfg.ClientAuth) {
+	case clientAuthBasic:
+		cfg.Endpoint.AuthStyle = oauth2.AuthStyleInHeader
+	case clientAuthPost:
+		cfg.Endpoint.AuthStyle = oauth2.AuthStyleInParams
+	case clientAuthNone:
+		cfg.Endpoint.AuthStyle, cfg.ClientSecret = oauth2.AuthStyleInParams, ""
+	}
+	var opts []oauth2.AuthCodeOption
+	if r.CodeVerifier != "" {
+		opts = append(opts, oauth2.VerifierOption(r.CodeVerifier))
+	}
+	t, err := cfg.Exchange(context.WithValue(ctx, oauth2.HTTPClient, &client), code, opts...)
+	if err != nil {
+		return nil, p.tokenError(ctx, m, err, code, r.CodeVerifier)
+	}
+	return p.readTokens(t, transport.date)
+}
+
+// tokenError keeps of a failed exchange what helps and may be logged. The text
+// of oauth2.RetrieveError would include the whole body.
+func (p *oauthProvider) tokenError(ctx context.Context, m *metadata, err error, secrets ...string) error {
+	retrieve, ok := errors.AsType[*oauth2.RetrieveError](err)
+	if !ok {
+		return failure(ctx, ReasonTokenResponse, err)
+	}
+	host := hostOf(m.token)
+	if retrieve.ErrorCode == "" {
+		return failure(ctx, ReasonToken, &statusError{host: host, status: retrieve.Response.StatusCode})
+	}
+	text := retrieve.ErrorDescription
+	for _, s := range append(secrets, p.cfg.ClientSecret) {
+		if s != "" {
+			text = strings.ReplaceAll(text, s, "...")
+		}
+	}
+	e := &Error{Reason: ReasonToken, Code: clip(retrieve.ErrorCode)}
+	if text == "" {
+		e.Err = fmt.Errorf("%s says %q", host, e.Code)
+	} else {
+		e.Err = fmt.Errorf("%s says %q: %q", host, e.Code, clip(text))
+	}
+	if retrieve.ErrorCode == "temporarily_unavailable" || retrieve.Response.StatusCode >= 500 {
+		e.Reason = ReasonUnavailable
+	}
+	return e
+}
+
+// readTokens checks the response. A token of another type than bearer, such as
+// DPoP, could not be used as one (RFC 6749 7.1).
+func (p *oauthProvider) readTokens(t *oauth2.Token, date time.Time) (*tokens, error) {
+	text := func(name string) string {
+		s, _ := t.Extra(name).(string)
+		return s
+	}
+	out := &tokens{
+		access: t.AccessToken, refresh: t.RefreshToken, id: text("id_token"),
+		kind: t.TokenType, scope: text("scope"), date: date,
+	}
+	if !strings.EqualFold(t.TokenType, "bearer") {
+		return nil, &Error{Reason: ReasonTokenResponse, Err: fmt.Errorf("token_type is %q instead of bearer", clip(t.TokenType))}
+	}
+	if t.ExpiresIn > 0 {
+		out.expiresAt = p.now().Unix() + t.ExpiresIn
+	}
+	return out, nil
+}
+
+// tokenTransport tidies token responses before x/oauth2 reads them: a form is
+// turned into JSON, and an expires_in that is no number of seconds is dropped,
+// as it would otherwise fail a sign-in that does not need it.
+type tokenTransport struct {
+	next http.RoundTripper
+	date time.Time
+}
+
+func (t *tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	req.Header.Set("Accept", "application/json") // GitHub answers with a form otherwise
+	resp, err := t.next.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	t.date, _ = http.ParseTime(resp.Header.Get("Date"))
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	if m, ok := tokenObject(body, resp.Header.Get("Content-Type")); ok {
+		tidyExpiry(m)
+		if body, err = json.Marshal(m); err != nil {
+			return nil, err
+		}
+		resp.Header.Set("Content-Type", "application/json")
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	resp.ContentLength = int64(len(body))
+	return resp, nil
+}
+
+// tokenObject reads a body as JSON, or as a form if it is declared as one.
+func tokenObject(body []byte, contentType string) (map[string]any, bool) {
+	if m, err := decodeObject(body); err == nil {
+		return m, true
+	}
+	media, _, _ := mime.ParseMediaType(contentType)
+	if media != "application/x-www-form-urlencoded" && media != "text/plain" {
+		return nil, false
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, false
+	}
+	m := make(map[string]any, len(form))
+	for name := range form {
+		m[name] = form.Get(name)
+	}
+	return m, true
+}
+
+func tidyExpiry(m map[string]any) {
+	v, has := m["expires_in"]
+	if !has {
+		return
+	}
+	var n json.Number
+	switch v := v.(type) {
+	case json.Number:
+		n = v
+	case string:
+		n = json.Number(v)
+	}
+	seconds, err := n.Float64()
+	if err != nil || !(seconds > 0 && seconds <= math.MaxInt32) {
+		delete(m, "expires_in")
+		return
+	}
+	m["expires_in"] = int64(seconds)
+}
+
+func hostOf(raw string) string {
+	if u, err := url.Parse(raw); err == nil {
+		return u.Host
+	}
+	return ""
+}

@@ -1,0 +1,278 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/nearest"
+)
+
+// DefaultTimeout is how long all calls of one sign-in may take together.
+const DefaultTimeout = 10 * time.Second
+
+// Environment names the environment variables that complete a provider's
+// configuration.
+type Environment struct {
+	ID, Secret, SecretFile, Issuer string
+}
+
+// EnvNames returns the names for a provider id: upper case, with _ for -.
+func EnvNames(id string) Environment {
+	stem := "AUTH_" + strings.ToUpper(strings.ReplaceAll(id, "-", "_")) + "_"
+	return Environment{ID: stem + "ID", Secret: stem + "SECRET", SecretFile: stem + "SECRET_FILE", Issuer: stem + "ISSUER"}
+}
+
+// ProviderID returns the id that New will use.
+func (c *Config) ProviderID() string {
+	if c.ID != "" {
+		return c.ID
+	}
+	return c.Preset
+}
+
+// Missing returns the settings among client_id, client_secret and issuer that
+// are needed but not set, which are those to look for in the environment.
+func (c *Config) Missing() []string {
+	p := presets[c.Preset]
+	if p == nil {
+		return nil
+	}
+	var names []string
+	if c.ClientID == "" {
+		names = append(names, "client_id")
+	}
+	if c.ClientSecret == "" && c.ClientAuth != clientAuthNone {
+		names = append(names, "client_secret")
+	}
+	if c.Issuer == "" && p.issuer == "" && p.oidc {
+		names = append(names, "issuer")
+	}
+	return names
+}
+
+// Public reports whether anybody can get an account at the provider, and what
+// people call it. It is Info.Public for a configuration that may yet lack
+// something. An issuer from the environment is not known here.
+func (c *Config) Public() (name string, public bool) {
+	p := presets[c.Preset]
+	if p == nil || !p.public || c.Issuer != "" && c.Issuer != p.issuer {
+		return "", false
+	}
+	return p.name, true
+}
+
+// The values of Config.ClientAuth.
+const (
+	clientAuthBasic = "basic"
+	clientAuthPost  = "post"
+	clientAuthNone  = "none"
+)
+
+// signingAlgs are the algorithms an ID token may be signed with. None is in no
+// list, and HS256 and its kin would make the client secret a signing key.
+var signingAlgs = []string{"RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "EdDSA"}
+
+// flowParams are the request parameters that the flow itself rests on, so that
+// neither a configuration nor a client may set them.
+var flowParams = []string{
+	"client_id", "redirect_uri", "response_type", "response_mode", "state", "nonce",
+	"code_challenge", "code_challenge_method", "request", "request_uri", "client_secret", "callbackUrl",
+}
+
+// Reserved reports whether an authorization request parameter is set by the
+// flow alone.
+func Reserved(param string) bool { return slices.Contains(flowParams, param) }
+
+var (
+	idPattern    = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+	scopePattern = regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]+$`) // RFC 6749 3.3
+)
+
+// UnknownPreset is the error for a preset that does not exist, with the nearest
+// that does.
+func UnknownPreset(id string) error {
+	hint := ""
+	if near := nearest.Word(id, Presets()); near != "" {
+		hint = fmt.Sprintf(", did you mean '%s'?", near)
+	} else {
+		hint = ": known are " + strings.Join(Presets(), ", ") + "."
+	}
+	return fmt.Errorf("unknown provider '%s'%s For any OIDC issuer use: provider oidc https://...", id, hint)
+}
+
+type setting struct{ name, value string }
+
+// problems collects what is wrong with one provider.
+type problems struct {
+	id   string
+	list []error
+}
+
+func (p *problems) add(format string, args ...any) {
+	p.list = append(p.list, fmt.Errorf("provider %s: %w", p.id, fmt.Errorf(format, args...)))
+}
+
+// validate reports everything that is wrong with c, whose preset exists.
+func (c *Config) validate() error {
+	p := &problems{id: c.ProviderID()}
+	if !idPattern.MatchString(p.id) {
+		p.add("an id has lower-case letters, digits, - and _ only")
+	}
+	c.validateMissing(p)
+	c.validateURLs(p)
+	c.validateWords(p)
+	for _, params := range []map[string]string{c.Params, c.authorizationParams()} {
+		for _, name := range slices.Sorted(maps.Keys(params)) {
+			if Reserved(name) {
+				p.add("the parameter %s is set by the sign-in itself", name)
+			}
+		}
+	}
+	if c.Timeout < 0 || time.Duration(c.Timeout) > time.Minute {
+		p.add("timeout: %v is not between 0 and 1m", time.Duration(c.Timeout))
+	}
+	return errors.Join(p.list...)
+}
+
+func (c *Config) authorizationParams() map[string]string {
+	if c.Authorization == nil {
+		return nil
+	}
+	return c.Authorization.Params
+}
+
+func (c *Config) authorizationURL() string {
+	if c.Authorization == nil {
+		return ""
+	}
+	return c.Authorization.URL
+}
+
+func (c *Config) validateMissing(p *problems) {
+	env := EnvNames(p.id)
+	for _, name := range c.Missing() {
+		variable := map[string]string{"client_id": env.ID, "client_secret": env.Secret, "issuer": env.Issuer}[name]
+		instead := "{env.MY_NAME}"
+		if name == "issuer" {
+			instead = "https://..."
+		}
+		p.add("%s is not set in Caddy's environment (systemd: EnvironmentFile=, docker: --env-file). Or write: %s %s", variable, name, instead)
+	}
+	for _, s := range []setting{{"client_id", c.ClientID}, {"client_secret", c.ClientSecret}} {
+		// A line break at the end of a secret is the commonest paste error, and
+		// the identity provider's "invalid_client" would not tell.
+		if strings.TrimSpace(s.value) != s.value {
+			p.add("%s begins or ends with white space", s.name)
+		}
+	}
+	if c.Preset != presetOAuth2 {
+		return
+	}
+	for _, s := range []setting{{"authorization", c.authorizationURL()}, {"token", c.Token}, {"userinfo", c.Userinfo}} {
+		if s.value == "" {
+			p.add("an oauth2 provider needs: %s https://...", s.name)
+		}
+	}
+}
+
+func (c *Config) validateURLs(p *problems) {
+	if c.Issuer != "" {
+		u, err := endpointURL(c.Issuer)
+		switch {
+		case err != nil:
+			p.add("issuer: %v", err)
+		case u.RawQuery != "" || u.ForceQuery:
+			p.add("issuer: %q has a query", c.Issuer)
+		}
+	}
+	for _, s := range []setting{
+		{"authorization", c.authorizationURL()}, {"token", c.Token}, {"jwks", c.JWKS}, {"userinfo", c.userinfoURL()},
+	} {
+		if s.value == "" {
+			continue
+		}
+		if _, err := endpointURL(s.value); err != nil {
+			p.add("%s: %v", s.name, err)
+		}
+	}
+	for _, origin := range c.FormAction {
+		u, err := endpointURL(origin)
+		if err != nil || u.Path != "" || u.RawQuery != "" {
+			p.add("form_action: %q is not an origin such as https://login.example.com", origin)
+		}
+	}
+	if !presets[c.Preset].oidc && (c.Userinfo == userinfoOff || c.Userinfo == userinfoOn && presets[c.Preset].userinfo == "") {
+		p.add("userinfo: without OpenID Connect the profile comes from a userinfo URL")
+	}
+}
+
+func (c *Config) validateWords(p *problems) {
+	for _, check := range c.Checks {
+		switch {
+		case check == checkNone && len(c.Checks) > 1:
+			p.add("checks: none stands alone")
+		case check == checkNonce && !presets[c.Preset].oidc:
+			p.add("checks: a nonce needs OpenID Connect")
+		case !slices.Contains(checkNames, check):
+			p.add("checks: unknown check '%s', known are %s", check, strings.Join(checkNames, ", "))
+		}
+	}
+	if !slices.Contains([]string{"", clientAuthBasic, clientAuthPost, clientAuthNone}, c.ClientAuth) {
+		p.add("client_auth: '%s' is not one of basic, post, none", c.ClientAuth)
+	}
+	for _, alg := range c.IDTokenAlg {
+		if !slices.Contains(signingAlgs, alg) {
+			p.add("id_token_alg: '%s' is not one of %s", alg, strings.Join(signingAlgs, ", "))
+		}
+	}
+	for _, scope := range c.Scope {
+		if !scopePattern.MatchString(scope) {
+			p.add("scope: %q is not a scope", scope)
+		}
+	}
+	if presets[c.Preset].oidc && len(c.Scope) > 0 && !slices.Contains(c.Scope, "openid") {
+		p.add("scope: OpenID Connect needs the scope openid")
+	}
+	for _, field := range slices.Sorted(maps.Keys(c.Profile)) {
+		if !slices.Contains(profileFields, field) {
+			p.add("profile: unknown field '%s', known are %s", field, strings.Join(profileFields, ", "))
+		} else if len(c.Profile[field]) == 0 || slices.Contains(c.Profile[field], "") {
+			p.add("profile: %s needs at least one claim", field)
+		}
+	}
+}
+
+// endpointURL parses an absolute URL that may be called: https, or http on a
+// loopback host, where there is no wire to listen on.
+func endpointURL(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%q is not a URL", raw)
+	case u.Host == "" || u.Hostname() == "" || u.Opaque != "":
+		return nil, fmt.Errorf("%q is not an absolute URL", raw)
+	case u.User != nil:
+		return nil, fmt.Errorf("the URL for host %q has a user name in it", u.Host)
+	case u.Fragment != "" || strings.HasSuffix(raw, "#"):
+		return nil, fmt.Errorf("%q has a fragment", raw)
+	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
+		return u, nil
+	}
+	return nil, fmt.Errorf("%q must be an https URL", raw)
+}
+
+// loopback reports whether a host name means this machine (RFC 6761 6.3).
+func loopback(host string) bool {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return addr.Unmap().IsLoopback()
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
