@@ -126,7 +126,7 @@ func TestReasons(t *testing.T) {
 			t.Errorf("reason %s has no text %s", reason, key)
 		}
 	}
-	for _, reason := range []string{"", "Cancelled", "reason.cancelled", "__proto__"} {
+	for _, reason := range []string{"", "Declined", "reason.declined", "__proto__"} {
 		if KnownReason(reason) {
 			t.Errorf("reason %q is known", reason)
 		}

@@ -22,7 +22,7 @@ func StatusOf(code string) int {
 // to know what to do, the difference is for the log.
 var reasons = map[string]string{
 	"access_denied":     "reason.access_denied",
-	"cancelled":         "reason.cancelled",
+	"declined":          "reason.declined",
 	"csrf":              "reason.csrf",
 	"session_expired":   "reason.session_expired",
 	"signed_out":        "reason.signed_out",
@@ -45,7 +45,7 @@ var reasons = map[string]string{
 	"nonce_missing":        "reason.expired",
 	"nonce_invalid":        "reason.expired",
 
-	"canceled":             "reason.provider_unavailable",
+	"client_gone":          "reason.provider_unavailable",
 	"discovery_failed":     "reason.provider_unavailable",
 	"keys_unavailable":     "reason.provider_unavailable",
 	"provider_unavailable": "reason.provider_unavailable",
@@ -75,7 +75,7 @@ func KnownReason(reason string) bool {
 // informs tells which texts are no failures: nothing needs to be put right.
 var informs = map[string]bool{
 	"code.sessionrequired": true,
-	"reason.cancelled":     true,
+	"reason.declined":      true,
 	"reason.signed_out":    true,
 }
 

@@ -150,7 +150,7 @@ func TestSignInError(t *testing.T) {
 		{code: "default", want: "Unable to sign in. Please try again."},
 		{code: "NoSuchCode", want: "Unable to sign in. Please try again."},
 		{code: "Callback", reason: "unheard_of", want: "The sign-in was not completed. Try again, or use a different account."},
-		{code: "Callback", reason: "cancelled", want: "Sign-in was canceled. You can try again, or use another account.", info: true},
+		{code: "Callback", reason: "declined", want: "Sign-in was canceled. You can try again, or use another account.", info: true},
 		{code: "OAuthCallback", reason: "state_missing", want: "The sign-in took too long, or it was started in another window. Please try again."},
 		{code: "OAuthSignin", reason: "provider_unavailable", provider: "github", want: "GitHub did not answer. Please try again in a moment."},
 		{code: "OAuthSignin", reason: "provider_unavailable", provider: "gone", want: "The sign-in service did not answer. Please try again in a moment."},

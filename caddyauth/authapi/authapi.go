@@ -1,0 +1,312 @@
+package authapi
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyauth/gateway/caddyauth/cookie"
+	"github.com/caddyauth/gateway/caddyauth/jwt"
+	"github.com/caddyauth/gateway/caddyauth/page"
+	"github.com/caddyauth/gateway/caddyauth/provider"
+	"github.com/caddyauth/gateway/caddyauth/session"
+)
+
+// Options configures an API. Providers, Sessions and Secrets are required.
+type Options struct {
+	// Providers are the ways to sign in, in the order of the sign-in page.
+	Providers []provider.Provider
+
+	// Sessions makes, reads and ends sessions.
+	Sessions *session.Manager
+
+	// Secrets sign the CSRF token and seal the cookies of a flow: the first
+	// one signs and seals, all of them verify and open.
+	Secrets []string
+
+	// CookiePrefix begins the name of every cookie. Default: "next-auth".
+	CookiePrefix string
+
+	// Secure says whether cookies are secure, which changes their names too.
+	// Nil means that they are where the site's origin is https.
+	Secure *bool
+
+	// Pages are the site's own pages, shown instead of the built-in ones.
+	Pages Pages
+
+	// Page renders the built-in pages. Default: one with default options.
+	Page *page.Renderer
+
+	// CallbackOrigins are further origins that callbackUrl may point to.
+	CallbackOrigins []string
+
+	// Authorize decides whether a person who proved who they are may have a
+	// session. It is asked with the session as it would be. Nil admits
+	// everybody.
+	Authorize func(*session.Session) bool
+
+	// Roles and Groups are the claim paths that become the session's roles and
+	// groups. Default of Roles: the union of "roles", "realm_access.roles" and
+	// "resource_access.<client id>.roles"; of Groups: "groups".
+	Roles, Groups []string
+
+	// Needed reports whether a rule reads a value of the list "roles",
+	// "groups" or "orgs". It is asked when a session is too large for cookies,
+	// to find out what can go. Nil means that nothing is read.
+	Needed func(list, value string) bool
+
+	// AutoRedirect skips the sign-in page when there is one provider only and
+	// it is an OAuth one. See [API.Serve] for when it does not.
+	AutoRedirect bool
+
+	// Limits bound attempts. See there for the defaults.
+	Limits Limits
+
+	// Now is the clock. Default: time.Now.
+	Now func() time.Time
+
+	// Rand is where one-time values come from. Default: crypto/rand.
+	Rand io.Reader
+
+	// Log receives what happens, without tokens, codes or secrets. Default:
+	// nothing is logged.
+	Log *zap.Logger
+}
+
+// Pages are paths or URLs of the site's own pages. An empty one means the
+// built-in page.
+type Pages struct {
+	// SignIn gets the query parameters callbackUrl and, after a failure, error.
+	SignIn string
+	// SignOut gets none.
+	SignOut string
+	// Error gets the query parameter error.
+	Error string
+	// VerifyRequest gets none.
+	VerifyRequest string
+	// NewUser is where a person is sent after the first sign-in ever, which
+	// takes a store to know. Without one it has no effect, as in NextAuth.
+	NewUser string
+}
+
+// Site is where a request arrived. The origin is the caller's decision: no
+// header is looked at to find it.
+type Site struct {
+	// Origin is scheme, host and, if it is not the scheme's own, port, such as
+	// "https://app.example.com". Unless Options say otherwise, it decides whether
+	// cookies are secure.
+	Origin string
+	// BasePath begins with a slash and ends without one: "/api/auth".
+	BasePath string
+	// Path and Query are those of the request as it came, before anything
+	// rewrote it: the escaped path, base path included, and the raw query.
+	Path, Query string
+	// ClientIP is who asks, for limits and the log. Requests without one share
+	// their limits.
+	ClientIP netip.Addr
+}
+
+// API answers the requests of one site. It is safe for concurrent use.
+type API struct {
+	opts      Options
+	providers map[string]provider.Provider
+	embedded  map[string]provider.Embedded
+	csrf      csrfSigner
+	jars      [2]jar // for http and https
+}
+
+// jar holds what depends on whether cookies are secure: their names and, as a
+// name is the salt of its key, the keys.
+type jar struct {
+	names                      cookie.Names
+	state, pkce, nonce, notice *jwt.Ring
+}
+
+// New checks the options and derives all keys. It touches neither network nor
+// files.
+func New(opts Options) (*API, error) {
+	if opts.Sessions == nil {
+		return nil, errors.New("authapi: no session manager")
+	}
+	if err := opts.complete(); err != nil {
+		return nil, err
+	}
+	a := &API{
+		opts:      opts,
+		providers: make(map[string]provider.Provider, len(opts.Providers)),
+		embedded:  make(map[string]provider.Embedded),
+		csrf:      newCSRFSigner(opts.Secrets),
+	}
+	for _, p := range opts.Providers {
+		if err := a.add(p); err != nil {
+			return nil, err
+		}
+	}
+	for i := range a.jars {
+		j, err := newJar(opts.CookiePrefix, i == 1, opts.Secrets)
+		if err != nil {
+			return nil, err
+		}
+		a.jars[i] = j
+	}
+	return a, nil
+}
+
+// complete fills in the defaults.
+func (o *Options) complete() (err error) {
+	if o.CookiePrefix == "" {
+		o.CookiePrefix = "next-auth"
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Reader
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Page == nil {
+		o.Page, err = page.New(page.Options{Log: o.Log})
+	}
+	o.Limits.complete(o.Now)
+	return err
+}
+
+func (a *API) add(p provider.Provider) error {
+	id := p.Info().ID
+	if id == "" {
+		return errors.New("authapi: a provider without an id")
+	}
+	if _, taken := a.providers[id]; taken {
+		return fmt.Errorf("authapi: two providers with the id %q", id)
+	}
+	a.providers[id] = p
+	e, ok := p.(provider.Embedded)
+	if !ok {
+		return nil
+	}
+	if _, taken := a.embedded[e.Mount()]; taken || routes[e.Mount()] != nil {
+		return fmt.Errorf("authapi: provider %q wants the path %q, which is taken", id, e.Mount())
+	}
+	a.embedded[e.Mount()] = e
+	return nil
+}
+
+func newJar(prefix string, secure bool, secrets []string) (jar, error) {
+	j := jar{names: cookie.NewNames(prefix, secure)}
+	for _, k := range []struct {
+		ring **jwt.Ring
+		name string
+	}{
+		{&j.state, j.names.State},
+		{&j.pkce, j.names.PKCE},
+		{&j.nonce, j.names.Nonce},
+		{&j.notice, j.names.Notice},
+	} {
+		ring, err := jwt.NewRing(secrets, k.name)
+		if err != nil {
+			return jar{}, fmt.Errorf("authapi: keys of cookie %q: %w", k.name, err)
+		}
+		*k.ring = ring
+	}
+	return j, nil
+}
+
+// Names returns the names that cookies have at an origin, for whoever reads the
+// session there.
+func (a *API) Names(origin string) *cookie.Names { return &a.jar(origin).names }
+
+func (a *API) jar(origin string) *jar {
+	secure := strings.HasPrefix(origin, "https:")
+	if a.opts.Secure != nil {
+		secure = *a.opts.Secure
+	}
+	if secure {
+		return &a.jars[1]
+	}
+	return &a.jars[0]
+}
+
+// route answers one action. GET also answers HEAD, POST nothing else.
+type route struct {
+	get, post func(*request)
+	noHead    bool
+}
+
+// routes are the actions of the API. It is filled in by init, as [New] and the
+// routes refer to each other.
+var routes map[string]*route
+
+func init() {
+	routes = map[string]*route{
+		"providers":      {get: (*request).providers},
+		"session":        {get: (*request).session, post: (*request).updateSession},
+		"csrf":           {get: (*request).csrfToken},
+		"signin":         {get: (*request).signInPage, post: (*request).signIn},
+		"signout":        {get: (*request).signOutPage, post: (*request).signOut},
+		"callback":       {get: (*request).callback, post: (*request).callback, noHead: true},
+		"verify-request": {get: (*request).verifyRequest},
+		"error":          {get: (*request).errorPage},
+		"_log":           {post: (*request).clientLog},
+	}
+}
+
+// Serve answers one request below the site's base path; others are answered
+// with 400. It reads the path and the query from site and nowhere else, as r
+// may have been rewritten.
+//
+// With AutoRedirect, GET {base}/signin starts the flow of the only provider,
+// but never below {base}/signin/, for a prefetch, for a frame or for anything
+// else than a navigation, after a failure, or within a minute after signing
+// out: each of these gets the page.
+func (a *API) Serve(w http.ResponseWriter, r *http.Request, site Site) {
+	noStore(w.Header())
+	segments, ok := split(site.BasePath, site.Path)
+	if e, mounted := a.embedded[segments.action]; ok && mounted {
+		e.ServeIdP(w, original(r, site), site.Origin+site.BasePath+"/"+e.Mount())
+		return
+	}
+	q := a.newRequest(w, r, site, segments)
+	if !ok {
+		q.unsupported()
+		return
+	}
+	handle := q.handler()
+	if handle == nil {
+		q.unsupported()
+		return
+	}
+	if !q.parse() {
+		return
+	}
+	handle(q)
+}
+
+// handler returns what answers the request, nil if nothing does. HEAD is a GET
+// whose body is dropped by net/http, but not on a callback: the scanners that
+// look at links with it must not use up a code.
+func (q *request) handler() func(*request) {
+	rt := routes[q.action]
+	if rt == nil {
+		return nil
+	}
+	switch q.r.Method {
+	case http.MethodGet:
+		return rt.get
+	case http.MethodHead:
+		if !rt.noHead {
+			return rt.get
+		}
+	case http.MethodPost:
+		return rt.post
+	}
+	return nil
+}

@@ -1,0 +1,183 @@
+package authapi
+
+import (
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"golang.org/x/oauth2"
+
+	"github.com/caddyauth/gateway/caddyauth/provider"
+)
+
+// The error codes of NextAuth that this package ends a sign-in with. An
+// exception's text, which NextAuth may put there too, never becomes one.
+const (
+	codeOAuthSignin       = "OAuthSignin"
+	codeOAuthCallback     = "OAuthCallback"
+	codeCallback          = "Callback"
+	codeCredentialsSignin = "CredentialsSignin"
+	codeAccessDenied      = "AccessDenied"
+)
+
+// failure is a sign-in that ends without a session.
+type failure struct {
+	// status is for clients that asked for JSON; 0 means 200.
+	status int
+	// code is the error code. The browser goes to the error page with it,
+	// unless to says where else.
+	code string
+	to   string
+
+	reason   reason
+	provider string
+	account  string // see notice
+	userID   string
+	err      error
+	fields   []zap.Field
+}
+
+// fail logs a failure, leaves a notice for the page, and redirects. A session
+// that the browser already has is not touched.
+func (q *request) fail(f failure) {
+	reference := q.reference()
+	q.logFailure(f, reference)
+	q.leave(notice{
+		code: f.code, reason: f.reason, reference: reference,
+		provider: f.provider, account: f.account,
+	})
+	to := f.to
+	if to == "" {
+		to = q.base + "/error?error=" + f.code
+	}
+	status := f.status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	q.redirect(status, to)
+}
+
+// failCSRF answers a form that does not prove where it comes from.
+func (q *request) failCSRF() {
+	q.fail(failure{to: q.base + "/signin?csrf=true", reason: ReasonCSRF, provider: q.known()})
+}
+
+// known is the provider's id from the path if there is such a provider: a
+// client's words do not go into pages.
+func (q *request) known() string {
+	if _, ok := q.API.providers[q.segments.provider]; ok {
+		return q.segments.provider
+	}
+	return ""
+}
+
+// reference makes a short name for a line of the log, to be read out over the
+// phone.
+func (q *request) reference() string {
+	return base32.StdEncoding.EncodeToString(q.randomBytes(5))
+}
+
+func (q *request) logFailure(f failure, reference string) {
+	message, level := "sign-in failed", zapcore.InfoLevel
+	switch {
+	case f.reason == ReasonAccessDenied:
+		message = "sign-in refused"
+	case f.reason == ReasonProviderError:
+		// Anybody can open a callback with an error of their own making.
+		level = zapcore.WarnLevel
+	case operators(f.reason):
+		level = zapcore.ErrorLevel
+	}
+	entry := q.opts.Log.Check(level, message)
+	if entry == nil {
+		return
+	}
+	fields := append(q.about(f.provider, f.userID),
+		zap.String("reason", string(f.reason)),
+		zap.String("error_code", f.code),
+		zap.String("reference", reference))
+	fields = append(fields, f.fields...)
+	if f.err != nil {
+		fields = append(fields, zap.String("error", q.describe(f.err)))
+	}
+	entry.Write(fields...)
+}
+
+// about are the fields that every line on a sign-in has.
+func (q *request) about(providerID, userID string) []zap.Field {
+	fields := make([]zap.Field, 0, 8)
+	fields = append(fields, zap.String("provider", providerID))
+	if userID != "" {
+		fields = append(fields, zap.String("user_id", userID))
+	}
+	return append(fields, zap.String("client_ip", q.site.ClientIP.String()))
+}
+
+// operators reports whether a failure is for the operator to look at, rather
+// than something that people and browsers do every day.
+func operators(r reason) bool {
+	switch r {
+	case provider.ReasonUnavailable, provider.ReasonDiscovery, provider.ReasonIssuer,
+		provider.ReasonIss, provider.ReasonToken, provider.ReasonTokenResponse,
+		provider.ReasonIDToken, provider.ReasonClock, provider.ReasonKeys,
+		provider.ReasonUserinfo, provider.ReasonProfile,
+		ReasonSessionTooLarge, ReasonSessionFailed:
+		return true
+	}
+	return false
+}
+
+// maxLogged bounds what somebody else's words may take in the log, in bytes.
+const maxLogged = 512
+
+// describe is the text of an error without the secrets of this request. The
+// providers promise to leave them out; this is the second look.
+func (q *request) describe(err error) string {
+	text := err.Error()
+	if e, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
+		// Its text holds the response's body, which may hold tokens.
+		status := 0
+		if e.Response != nil {
+			status = e.Response.StatusCode
+		}
+		text = fmt.Sprintf("token endpoint answered with status %d, error %q", status, e.ErrorCode)
+	}
+	return cut(q.scrub(text), maxLogged)
+}
+
+// tokenLike matches what looks like a JSON Web Token.
+var tokenLike = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}(\.[A-Za-z0-9_-]*)*`)
+
+// scrub removes from a text what the client sent as parameters or cookies.
+func (q *request) scrub(text string) string {
+	text = tokenLike.ReplaceAllString(text, "[redacted]")
+	for _, f := range []fields{q.query, q.body} {
+		for name, v := range f {
+			// Short values are in every text by accident, the issuer is public.
+			if len(v.text) < 6 || name == "iss" || name == "error" || name == "callbackUrl" {
+				continue
+			}
+			text = strings.ReplaceAll(text, v.text, "[redacted]")
+			text = strings.ReplaceAll(text, url.QueryEscape(v.text), "[redacted]")
+		}
+	}
+	return text
+}
+
+// cut shortens a text to at most n bytes of valid UTF-8.
+func cut(s string, n int) string {
+	if len(s) > n {
+		for n > 0 && !utf8.RuneStart(s[n]) {
+			n--
+		}
+		s = s[:n]
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}

@@ -1,0 +1,178 @@
+package authapi
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyauth/gateway/caddyauth/cookie"
+	"github.com/caddyauth/gateway/caddyauth/internal/claim"
+	"github.com/caddyauth/gateway/caddyauth/provider"
+	"github.com/caddyauth/gateway/caddyauth/session"
+)
+
+// admit gives a person who proved who they are a session, if the rules let them
+// have one, and sends them to where they wanted to go.
+func (q *request) admit(p provider.Provider, identity *provider.Identity) {
+	id := p.Info().ID
+	if identity == nil || identity.User.ID == "" {
+		// A session without a subject would be nobody's.
+		q.fail(failure{to: q.base + "/signin", reason: provider.ReasonProfile, provider: id})
+		return
+	}
+	cookies, s, err := q.issue(p, identity)
+	if err != nil {
+		why := ReasonSessionFailed
+		if errors.Is(err, session.ErrTooLarge) {
+			why = ReasonSessionTooLarge
+		}
+		q.fail(failure{code: codeCallback, reason: why, provider: id, userID: identity.User.ID, err: err})
+		return
+	}
+	if q.opts.Authorize != nil && !q.opts.Authorize(s) {
+		q.fail(failure{
+			status: http.StatusForbidden, code: codeAccessDenied, reason: ReasonAccessDenied,
+			provider: id, account: accountName(s), userID: identity.User.ID,
+		})
+		return
+	}
+	if entry := q.opts.Log.Check(zap.InfoLevel, "signed in"); entry != nil {
+		entry.Write(q.about(id, identity.User.ID)...)
+	}
+	q.set(cookies...)
+	q.redirect(http.StatusOK, q.callbackURL)
+}
+
+// issue makes the session. One that is too large for cookies loses, one after
+// the other, the values that no rule reads and the picture.
+func (q *request) issue(p provider.Provider, identity *provider.Identity) ([]cookie.Cookie, *session.Session, error) {
+	evidence := q.evidence(p, identity)
+	claims := userClaims(identity.User)
+	claims[session.EvidenceClaim] = evidence
+	names := &q.jar.names
+	for _, reduce := range []func(){
+		func() {
+			q.dropUnread(&evidence)
+			claims[session.EvidenceClaim] = evidence
+		},
+		func() { delete(claims, "picture") },
+	} {
+		cookies, s, err := q.opts.Sessions.Issue(q.r.Header, names, claims)
+		if !errors.Is(err, session.ErrTooLarge) {
+			return cookies, s, err
+		}
+		reduce()
+	}
+	return q.opts.Sessions.Issue(q.r.Header, names, claims)
+}
+
+// userClaims are NextAuth's own: what is undefined is left out, null stays.
+func userClaims(u provider.User) map[string]any {
+	claims := map[string]any{"sub": u.ID}
+	for name, v := range map[string]provider.Text{"name": u.Name, "email": u.Email, "picture": u.Image} {
+		if !v.IsZero() {
+			claims[name] = v.Any()
+		}
+	}
+	return claims
+}
+
+// evidence is what the rules will decide on for as long as the session lives.
+// The sid is new at each sign-in, so nobody can prepare one for somebody else.
+func (q *request) evidence(p provider.Provider, identity *provider.Identity) session.Evidence {
+	info := p.Info()
+	e := session.Evidence{
+		SID:      session.NewID(),
+		Provider: info.ID,
+		Realm:    info.Realm,
+		Account:  identity.Account.ProviderAccountID,
+		Login:    identity.Login,
+		Verified: identity.Verified,
+		Domain:   identity.Domain,
+		Roles:    lists(identity, q.rolePaths(identity.Profile)),
+		Groups:   lists(identity, q.groupPaths()),
+		AuthTime: q.now.Unix(),
+	}
+	for _, g := range identity.Groups {
+		if !slices.Contains(e.Groups, g) {
+			e.Groups = append(e.Groups, g)
+		}
+	}
+	if !identity.AuthTime.IsZero() {
+		e.AuthTime = identity.AuthTime.Unix()
+	}
+	return e
+}
+
+// rolePaths are where roles are found: by default in every place where
+// Keycloak, and most others, put them.
+func (q *request) rolePaths(profile map[string]any) []string {
+	if q.opts.Roles != nil {
+		return q.opts.Roles
+	}
+	paths := []string{"roles", "realm_access.roles"}
+	if client := clientOf(profile); client != "" {
+		paths = append(paths, "resource_access."+client+".roles")
+	}
+	return paths
+}
+
+// clientOf is our id at the provider as its ID token has it: the authorized
+// party or, where there is only one, the audience. The provider has verified
+// both.
+func clientOf(profile map[string]any) string {
+	if azp, ok := profile["azp"].(string); ok && azp != "" {
+		return azp
+	}
+	if aud := claim.Strings(profile["aud"]); len(aud) == 1 {
+		return aud[0]
+	}
+	return ""
+}
+
+func (q *request) groupPaths() []string {
+	if q.opts.Groups != nil {
+		return q.opts.Groups
+	}
+	return []string{"groups"}
+}
+
+// lists joins the values at several claim paths, each value once. The groups of
+// a users file count as its claim "groups".
+func lists(identity *provider.Identity, paths []string) []string {
+	var all []string
+	for _, path := range paths {
+		v, ok := claim.Lookup(identity.Profile, path)
+		if !ok && path == "groups" {
+			v = identity.Groups
+		}
+		for _, s := range claim.Strings(v) {
+			if !slices.Contains(all, s) {
+				all = append(all, s)
+			}
+		}
+	}
+	return all
+}
+
+// dropUnread leaves only the values that a rule reads.
+func (q *request) dropUnread(e *session.Evidence) {
+	keep := func(list string, values []string) []string {
+		return slices.DeleteFunc(slices.Clone(values), func(v string) bool {
+			return q.opts.Needed == nil || !q.opts.Needed(list, v)
+		})
+	}
+	e.Roles, e.Groups, e.Orgs = keep("roles", e.Roles), keep("groups", e.Groups), keep("orgs", e.Orgs)
+}
+
+// accountName is what a person knows the account by.
+func accountName(s *session.Session) string {
+	for _, name := range []string{s.Evidence.Login, s.User.Email, s.User.Name, s.User.ID} {
+		if name != "" {
+			return name
+		}
+	}
+	return ""
+}

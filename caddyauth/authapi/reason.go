@@ -1,0 +1,58 @@
+package authapi
+
+import "github.com/caddyauth/gateway/caddyauth/provider"
+
+// reason is why a sign-in failed: one word for the log, the page and the
+// metric. Those of package provider and these are the closed set.
+type reason = provider.Reason
+
+// The reasons of this package.
+const (
+	// ReasonAccessDenied: no rule admits the account.
+	ReasonAccessDenied provider.Reason = "access_denied"
+	// ReasonDeclined: the person declined at the identity provider.
+	ReasonDeclined provider.Reason = "declined"
+	// ReasonProviderError: the identity provider sent an error back.
+	ReasonProviderError provider.Reason = "provider_error"
+	// ReasonCSRF: the form does not come from our page, or the page is older
+	// than the browser's cookie.
+	ReasonCSRF provider.Reason = "csrf"
+	// ReasonTooManyAttempts: a limit was reached.
+	ReasonTooManyAttempts provider.Reason = "too_many_attempts"
+	// ReasonUnknownProvider: the path names no provider that could do this.
+	ReasonUnknownProvider provider.Reason = "unknown_provider"
+	// ReasonSessionTooLarge: what the provider says about the person does not
+	// fit into cookies.
+	ReasonSessionTooLarge provider.Reason = "session_too_large"
+	// ReasonSessionFailed: the session could not be made.
+	ReasonSessionFailed provider.Reason = "session_failed"
+
+	// ReasonStateMissing: the callback has no state.
+	ReasonStateMissing provider.Reason = "state_missing"
+	// ReasonStateCookieMissing: the browser sent no state cookie, most likely
+	// because the flow began at another origin or cookies are off.
+	ReasonStateCookieMissing provider.Reason = "state_cookie_missing"
+	// ReasonStateExpired: the state cookie is older than 15 minutes, or not
+	// ours.
+	ReasonStateExpired provider.Reason = "state_expired"
+	// ReasonStateInvalid: the state belongs to a flow of another provider.
+	ReasonStateInvalid provider.Reason = "state_invalid"
+	// ReasonStateMismatch: no flow under way has this state.
+	ReasonStateMismatch provider.Reason = "state_mismatch"
+	// ReasonNonceMissing: the browser sent no nonce cookie for the flow.
+	ReasonNonceMissing provider.Reason = "nonce_missing"
+
+	// ReasonSignedOut is no failure: the person has just signed out, so the
+	// sign-in page must not start a flow by itself.
+	ReasonSignedOut provider.Reason = "signed_out"
+)
+
+// Reasons returns the closed set, those of package provider first.
+func Reasons() []provider.Reason {
+	return append(provider.Reasons(),
+		ReasonAccessDenied, ReasonDeclined, ReasonProviderError, ReasonCSRF,
+		ReasonTooManyAttempts, ReasonUnknownProvider, ReasonSessionTooLarge,
+		ReasonSessionFailed, ReasonStateMissing, ReasonStateCookieMissing,
+		ReasonStateExpired, ReasonStateInvalid, ReasonStateMismatch,
+		ReasonNonceMissing, ReasonSignedOut)
+}

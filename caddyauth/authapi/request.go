@@ -1,0 +1,161 @@
+package authapi
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/caddyauth/gateway/caddyauth/cookie"
+	"github.com/caddyauth/gateway/caddyauth/provider"
+)
+
+// request is one request on its way to an answer.
+type request struct {
+	*API
+	w    http.ResponseWriter
+	r    *http.Request
+	site Site
+	segments
+
+	base string // {origin}{base path}, the address of the API
+	jar  *jar
+	now  time.Time
+
+	query, body fields
+
+	// What init finds out, see there.
+	csrf        csrfState
+	callbackURL string
+
+	// cookies are written in this order.
+	cookies []cookie.Cookie
+}
+
+// segments are the parts of the path below the base path that count: NextAuth
+// ignores whatever follows.
+type segments struct {
+	action   string
+	provider string // the provider's id, empty if there is none
+}
+
+// split takes an escaped path apart. It is false for paths that are not below
+// the base path, those that merely begin with its letters included. Segments
+// are decoded once and compared case-sensitively. A slash at the end, or two in
+// a row after the action, leave the provider empty.
+func split(base, path string) (segments, bool) {
+	rest, ok := strings.CutPrefix(path, base)
+	if !ok {
+		return segments{}, false
+	}
+	rest, ok = strings.CutPrefix(rest, "/")
+	if !ok {
+		return segments{}, false
+	}
+	action, rest, _ := strings.Cut(rest, "/")
+	id, _, _ := strings.Cut(rest, "/")
+	var err1, err2 error
+	action, err1 = url.PathUnescape(action)
+	id, err2 = url.PathUnescape(id)
+	if err1 != nil || err2 != nil {
+		return segments{}, false
+	}
+	return segments{action, id}, true
+}
+
+// original is the request as it came, for an embedded identity provider.
+func original(r *http.Request, site Site) *http.Request {
+	r = r.WithContext(r.Context()) // a shallow copy
+	u := &url.URL{RawQuery: site.Query}
+	// The segments were decodable, so the rest is what can still be wrong. An
+	// empty path is nobody's endpoint.
+	if path, err := url.PathUnescape(site.Path); err == nil {
+		u.Path, u.RawPath = path, site.Path
+	}
+	r.URL = u
+	return r
+}
+
+func (a *API) newRequest(w http.ResponseWriter, r *http.Request, site Site, s segments) *request {
+	return &request{
+		API:      a,
+		w:        w,
+		r:        r,
+		site:     site,
+		segments: s,
+		base:     site.Origin + site.BasePath,
+		jar:      a.jar(site.Origin),
+		now:      a.opts.Now(),
+	}
+}
+
+// parse reads the query and, of a POST, the body. It answers itself, and
+// returns false, if the body is unacceptable.
+func (q *request) parse() bool {
+	q.query = parseForm(q.site.Query)
+	if q.r.Method != http.MethodPost || q.action == "_log" {
+		return true
+	}
+	body, err := readBody(q.w, q.r, maxBody)
+	if err != nil {
+		q.text(err.status, err.text)
+		return false
+	}
+	q.body = body
+	return true
+}
+
+// init does what NextAuth does before nearly every action: it makes sure that
+// the browser has a CSRF token, and finds out where the person wants to go.
+func (q *request) init() {
+	q.initCSRF()
+	q.initCallbackURL()
+}
+
+// oauth returns the OAuth provider that the path names, nil if it is none.
+func (q *request) oauth() provider.OAuth {
+	p, _ := q.API.providers[q.segments.provider].(provider.OAuth)
+	return p
+}
+
+// credentials returns the credentials provider that the path names, nil if it
+// is none.
+func (q *request) credentials() provider.Credentials {
+	p, _ := q.API.providers[q.segments.provider].(provider.Credentials)
+	return p
+}
+
+// signinURL and callbackURLOf are a provider's routes.
+func (q *request) signinURL(id string) string { return q.base + "/signin/" + url.PathEscape(id) }
+
+func (q *request) callbackURLOf(id string) string { return q.base + "/callback/" + url.PathEscape(id) }
+
+// issuer is where this site serves a provider's identity provider, empty if it
+// serves none.
+func (q *request) issuer(p provider.Provider) string {
+	if e, ok := p.(provider.Embedded); ok {
+		return q.base + "/" + e.Mount()
+	}
+	return ""
+}
+
+// wantsJSON is NextAuth's switch for clients that follow no redirects: the
+// body's field json is the string "true".
+func (q *request) wantsJSON() bool { return q.body.text("json") == "true" }
+
+// crowded says that the browser already sends a lot of cookies, most likely a
+// large session. Servers refuse requests with 16 KiB of headers, so what is
+// added has to be small.
+func (q *request) crowded() bool {
+	n := 0
+	for _, line := range q.r.Header["Cookie"] {
+		n += len(line)
+	}
+	return n > 6<<10
+}
+
+// sent reports whether the browser sent a cookie.
+func (q *request) sent(name string) bool {
+	_, ok := cookie.Get(q.r.Header, name)
+	return ok
+}

@@ -1,0 +1,109 @@
+package authapi
+
+import (
+	"net/http"
+
+	"github.com/caddyauth/gateway/caddyauth/cookie"
+)
+
+// noStore forbids caching. NextAuth does so on some responses only; every one
+// of them depends on cookies or sets some. The callback's address carries a
+// code, which must not travel on in a Referer; pages replace that policy by one
+// of their own.
+func noStore(h http.Header) {
+	h.Set("Cache-Control", "private, no-cache, no-store")
+	h.Set("Pragma", "no-cache")
+	h.Set("Expires", "0")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	if h.Get("Vary") != "*" {
+		h.Add("Vary", "Cookie")
+	}
+}
+
+// set adds cookies to the response.
+func (q *request) set(cookies ...cookie.Cookie) { q.cookies = append(q.cookies, cookies...) }
+
+// writeCookies must come before the status.
+func (q *request) writeCookies() {
+	for _, c := range q.cookies {
+		q.w.Header().Add("Set-Cookie", c.String())
+	}
+}
+
+// newCookie has the attributes that all cookies but the session's share.
+func (q *request) newCookie(name, value string) cookie.Cookie {
+	return cookie.Cookie{
+		Name: name, Value: value, Path: "/",
+		HttpOnly: true, Secure: q.jar.names.Secure, SameSite: "Lax",
+	}
+}
+
+// redirect sends the browser to an address, which the caller has built from the
+// site's origin or got from the configuration or a provider. Clients that ask
+// for JSON get the address in a body, with the status given; a redirect itself
+// is always a 302.
+func (q *request) redirect(status int, to string) {
+	if q.wantsJSON() {
+		q.json(status, append(appendString([]byte(`{"url":`), to), '}'))
+		return
+	}
+	q.writeCookies()
+	q.w.Header().Set("Location", to)
+	q.w.WriteHeader(http.StatusFound)
+}
+
+// json writes a body that is JSON already.
+func (q *request) json(status int, body []byte) {
+	q.w.Header().Set("Content-Type", "application/json")
+	q.write(status, body)
+}
+
+// text writes a plain text.
+func (q *request) text(status int, body string) {
+	q.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	q.write(status, []byte(body))
+}
+
+func (q *request) write(status int, body []byte) {
+	q.writeCookies()
+	q.w.WriteHeader(status)
+	// The client may be gone, which is nobody's concern.
+	_, _ = q.w.Write(body)
+}
+
+// unsupported is the answer to whatever the API does not know. It sets no
+// cookies.
+func (q *request) unsupported() {
+	q.text(http.StatusBadRequest, "Error: This action with HTTP "+q.r.Method+" is not supported by NextAuth.js")
+}
+
+// appendString appends a JSON string as JSON.stringify writes it: neither <, >
+// and & nor the separators U+2028 and U+2029 are escaped.
+func appendString(dst []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	for _, r := range s { // invalid UTF-8 comes as U+FFFD
+		switch r {
+		case '"', '\\':
+			dst = append(dst, '\\', byte(r))
+		case '\b':
+			dst = append(dst, `\b`...)
+		case '\f':
+			dst = append(dst, `\f`...)
+		case '\n':
+			dst = append(dst, `\n`...)
+		case '\r':
+			dst = append(dst, `\r`...)
+		case '\t':
+			dst = append(dst, `\t`...)
+		default:
+			if r < ' ' {
+				dst = append(dst, '\\', 'u', '0', '0', hex[r>>4], hex[r&15])
+			} else {
+				dst = append(dst, string(r)...)
+			}
+		}
+	}
+	return append(dst, '"')
+}

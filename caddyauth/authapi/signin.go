@@ -1,0 +1,239 @@
+package authapi
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddyauth/gateway/caddyauth/cookie"
+	"github.com/caddyauth/gateway/caddyauth/page"
+	"github.com/caddyauth/gateway/caddyauth/provider"
+)
+
+// signInPage answers GET {base}/signin and everything below it.
+func (q *request) signInPage() {
+	q.init()
+	if own := q.opts.Pages.SignIn; own != "" {
+		q.redirect(http.StatusOK, q.ownSignIn(own))
+		return
+	}
+	code := q.query.text("error")
+	if p := q.only(); p != nil {
+		q.w.Header().Add("Vary", "Sec-Fetch-Mode, Sec-Fetch-Dest, Sec-Purpose, Accept")
+		if q.mayStart() {
+			q.start(p, nil)
+			return
+		}
+	}
+	n, _ := q.take(code)
+	q.writeCookies()
+	q.opts.Page.SignIn(q.w, q.r, page.SignIn{
+		Common:      q.common(),
+		CSRFToken:   q.csrf.token,
+		CallbackURL: q.callbackURL,
+		ErrorCode:   code,
+		Reason:      string(n.reason),
+		Provider:    n.provider,
+		Reference:   n.reference,
+		Username:    n.account,
+		Email:       q.query.text("email"),
+		Providers:   q.buttons(),
+	})
+}
+
+// ownSignIn is the address of the site's own page. NextAuth takes a second path
+// segment for an error code where the query has none.
+func (q *request) ownSignIn(own string) string {
+	to := own + separator(own) + "callbackUrl=" + cookie.Encode(q.callbackURL)
+	code := q.query.text("error")
+	if !q.query["error"].present {
+		code = q.segments.provider
+	}
+	if code != "" {
+		to += "&error=" + cookie.Encode(code)
+	}
+	return to
+}
+
+// separator is what comes before another query parameter.
+func separator(address string) string {
+	if strings.Contains(address, "?") {
+		return "&"
+	}
+	return "?"
+}
+
+// common is what all pages need to know.
+func (q *request) common() page.Common {
+	scheme, host, _ := strings.Cut(q.site.Origin, "://")
+	return page.Common{Host: host, BaseURL: q.base, Loopback: scheme == "http" && loopback(host)}
+}
+
+// loopback recognizes the names of the local host (RFC 6761, section 6.3).
+func loopback(host string) bool {
+	u := url.URL{Host: host}
+	name := u.Hostname()
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") ||
+		strings.HasPrefix(name, "127.") || name == "::1"
+}
+
+// buttons are the forms of the sign-in page.
+func (q *request) buttons() []page.Provider {
+	list := make([]page.Provider, 0, len(q.opts.Providers))
+	for _, p := range q.opts.Providers {
+		info := p.Info()
+		b := page.Provider{
+			ID:          info.ID,
+			Name:        info.Name,
+			Type:        info.Type,
+			SigninURL:   q.signinURL(info.ID),
+			CallbackURL: q.callbackURLOf(info.ID),
+			Logo:        info.Logo,
+			FormAction:  info.FormAction,
+		}
+		if c, ok := p.(provider.Credentials); ok {
+			b.Fields = formFields(c)
+		}
+		if h, ok := p.(provider.Health); ok {
+			h.Warm()
+			_, b.Unavailable = h.Down()
+		}
+		list = append(list, b)
+	}
+	return list
+}
+
+func formFields(c provider.Credentials) []page.Field {
+	var list []page.Field
+	for _, f := range c.Fields() {
+		list = append(list, page.Field{
+			Name: f.Name, Label: f.Label, Type: f.Type, Autocomplete: f.Autocomplete, Required: true,
+		})
+	}
+	return list
+}
+
+// only returns the provider that AutoRedirect may start, nil if it is off or
+// there is a choice.
+func (q *request) only() provider.OAuth {
+	if !q.opts.AutoRedirect || len(q.opts.Providers) != 1 {
+		return nil
+	}
+	p, _ := q.opts.Providers[0].(provider.OAuth)
+	return p
+}
+
+// mayStart reports whether a GET may begin a flow: somebody opened the page,
+// and nothing has just happened that the page has to tell. A notice also says
+// that somebody has just signed out, who must not be signed in again at once.
+func (q *request) mayStart() bool {
+	return q.r.Method == http.MethodGet && q.segments.provider == "" &&
+		!q.query["error"].present && !q.query["csrf"].present &&
+		!q.sent(q.jar.names.Notice) && navigation(q.r.Header) &&
+		q.mayBegin()
+}
+
+// navigation reports whether a person opens the address in a window. Where the
+// browser does not say so (plain http), it must at least ask for a page.
+func navigation(h http.Header) bool {
+	for _, name := range []string{"Purpose", "Sec-Purpose", "X-Moz"} {
+		if strings.Contains(h.Get(name), "prefetch") {
+			return false
+		}
+	}
+	if mode := h.Get("Sec-Fetch-Mode"); mode != "" {
+		return mode == "navigate" && h.Get("Sec-Fetch-Dest") == "document"
+	}
+	return strings.Contains(h.Get("Accept"), "text/html")
+}
+
+// signIn answers POST {base}/signin/:provider.
+func (q *request) signIn() {
+	q.init()
+	p, known := q.API.providers[q.segments.provider]
+	switch {
+	case !q.csrf.verified:
+		q.failCSRF()
+	case !known:
+		q.fail(failure{to: q.base + "/signin?csrf=true", reason: ReasonUnknownProvider})
+	default:
+		if o, ok := p.(provider.OAuth); ok {
+			q.signInOAuth(o)
+			return
+		}
+		// The form of a credentials provider goes to its callback.
+		q.redirect(http.StatusOK, q.base+"/signin")
+	}
+}
+
+func (q *request) signInOAuth(p provider.OAuth) {
+	if !q.mayBegin() {
+		q.setRetryAfter()
+		q.fail(failure{code: codeOAuthSignin, reason: ReasonTooManyAttempts, provider: p.Info().ID})
+		return
+	}
+	q.start(p, q.extra())
+}
+
+// start begins a flow and sends the browser to the identity provider.
+func (q *request) start(p provider.OAuth, extra url.Values) {
+	id := p.Info().ID
+	before := len(q.cookies)
+	state, verifier, nonce := q.begin(p)
+	to, err := p.AuthorizationURL(q.r.Context(), provider.AuthorizationRequest{
+		RedirectURI:   q.callbackURLOf(id),
+		State:         state,
+		Nonce:         nonce,
+		CodeChallenge: challenge(verifier),
+		Extra:         extra,
+		Issuer:        q.issuer(p),
+	})
+	if err != nil {
+		q.cookies = q.cookies[:before] // there is no flow
+		q.fail(failure{code: codeOAuthSignin, reason: reasonOf(err), provider: id, err: err})
+		return
+	}
+	q.redirect(http.StatusOK, to)
+}
+
+// challenge is the S256 challenge of a verifier (RFC 7636, section 4.2), empty
+// if there is none.
+func challenge(verifier string) string {
+	if verifier == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(verifier))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// reserved are the parameters that the flow's safety rests on. NextAuth lets a
+// client replace even those.
+var reserved = []string{
+	"client_id", "redirect_uri", "response_type", "response_mode", "state", "nonce",
+	"code_challenge", "code_challenge_method", "request", "request_uri",
+	"client_secret", "callbackUrl",
+}
+
+// extra are the parameters that a client adds to the authorization request with
+// the query of POST {base}/signin/:provider: scope, prompt, login_hint and so
+// on.
+func (q *request) extra() url.Values {
+	values := q.query.values()
+	for name := range values {
+		if name == "" || slices.Contains(reserved, name) {
+			delete(values, name)
+		}
+	}
+	return values
+}
+
+// reasonOf is the reason that a provider gives for an error.
+func reasonOf(err error) reason {
+	if r := provider.ReasonOf(err); r != "" {
+		return r
+	}
+	return ReasonProviderError
+}

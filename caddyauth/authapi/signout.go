@@ -1,0 +1,49 @@
+package authapi
+
+import (
+	"net/http"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyauth/gateway/caddyauth/page"
+)
+
+// signOutPage answers GET {base}/signout. It signs nobody out.
+func (q *request) signOutPage() {
+	q.init()
+	if own := q.opts.Pages.SignOut; own != "" {
+		q.redirect(http.StatusOK, own)
+		return
+	}
+	account := ""
+	if s, err := q.opts.Sessions.Read(q.r.Header, &q.jar.names); err == nil {
+		account = accountName(s)
+	}
+	q.writeCookies()
+	q.opts.Page.SignOut(q.w, q.r, page.SignOut{
+		Common: q.common(), CSRFToken: q.csrf.token, CallbackURL: q.callbackURL, Account: account,
+	})
+}
+
+// signOut answers POST {base}/signout. The session ends even for whoever holds
+// a copy of its token, and every piece of it leaves the browser.
+func (q *request) signOut() {
+	q.init()
+	if !q.csrf.verified {
+		q.redirect(http.StatusOK, q.base+"/signout?csrf=true")
+		return
+	}
+	s, err := q.opts.Sessions.Read(q.r.Header, &q.jar.names)
+	if err == nil {
+		q.opts.Sessions.End(s)
+		if entry := q.opts.Log.Check(zap.InfoLevel, "signed out"); entry != nil {
+			entry.Write(q.about(s.Evidence.Provider, s.User.ID)...)
+		}
+	}
+	q.set(q.opts.Sessions.Clear(q.r.Header, &q.jar.names)...)
+	if q.opts.AutoRedirect {
+		// Otherwise the way back would sign the person in again.
+		q.leave(notice{reason: ReasonSignedOut})
+	}
+	q.redirect(http.StatusOK, q.callbackURL)
+}

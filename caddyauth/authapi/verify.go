@@ -1,0 +1,19 @@
+package authapi
+
+import (
+	"net/http"
+
+	"github.com/caddyauth/gateway/caddyauth/page"
+)
+
+// verifyRequest answers GET {base}/verify-request, the page after a sign-in
+// link was mailed.
+func (q *request) verifyRequest() {
+	q.init()
+	if own := q.opts.Pages.VerifyRequest; own != "" {
+		q.redirect(http.StatusOK, own)
+		return
+	}
+	q.writeCookies()
+	q.opts.Page.VerifyRequest(q.w, q.r, page.VerifyRequest{Common: q.common()})
+}
