@@ -11,16 +11,16 @@ import (
 // signOutPage answers GET {base}/signout. It signs nobody out.
 func (q *request) signOutPage() {
 	q.init()
-	if own := q.opts.Pages.SignOut; own != "" {
+	if own := q.api.opts.Pages.SignOut; own != "" {
 		q.redirect(http.StatusOK, own)
 		return
 	}
 	account := ""
-	if s, err := q.opts.Sessions.Read(q.r.Header, &q.jar.names); err == nil {
+	if s, err := q.api.opts.Sessions.Read(q.r.Header, &q.jar.names); err == nil {
 		account = accountName(s)
 	}
 	q.writeCookies()
-	q.opts.Page.SignOut(q.w, q.r, page.SignOut{
+	q.api.opts.Page.SignOut(q.w, q.r, page.SignOut{
 		Common: q.common(), CSRFToken: q.csrf.token, CallbackURL: q.callbackURL, Account: account,
 	})
 }
@@ -33,15 +33,13 @@ func (q *request) signOut() {
 		q.redirect(http.StatusOK, q.base+"/signout?csrf=true")
 		return
 	}
-	s, err := q.opts.Sessions.Read(q.r.Header, &q.jar.names)
-	if err == nil {
-		q.opts.Sessions.End(s)
-		if entry := q.opts.Log.Check(zap.InfoLevel, "signed out"); entry != nil {
+	if s := q.api.opts.Sessions.EndAll(q.r.Header, &q.jar.names); s != nil {
+		if entry := q.api.opts.Log.Check(zap.InfoLevel, "signed out"); entry != nil {
 			entry.Write(q.about(s.Evidence.Provider, s.User.ID)...)
 		}
 	}
-	q.set(q.opts.Sessions.Clear(q.r.Header, &q.jar.names)...)
-	if q.opts.AutoRedirect {
+	q.set(q.api.opts.Sessions.Clear(q.r.Header, &q.jar.names)...)
+	if q.api.opts.AutoRedirect {
 		// Otherwise the way back would sign the person in again.
 		q.leave(notice{reason: ReasonSignedOut})
 	}

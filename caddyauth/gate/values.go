@@ -13,18 +13,14 @@ func (f *field) of(s *session.Session) string {
 	case f.value != nil:
 		return encodeValue(f.value(s), false)
 	}
-	return claimValue(s.Claims, f.Claim)
+	return claimValue(s, f.Claim)
 }
 
 // claimValue returns the claim at path as a field value: text as it is, lists
 // of text joined, numbers and booleans as JSON has them. Objects and null are
 // no value.
-func claimValue(claims, path string) string {
-	search := claimSearch{path: path}
-	if jwt.Members(claims, search.visit) != nil || !search.ok {
-		return ""
-	}
-	switch v := search.found; v.Kind() {
+func claimValue(s *session.Session, path string) string {
+	switch v, _ := s.Claim(path); v.Kind() {
 	case jwt.String:
 		return encodeValue(v.String(), false)
 	case jwt.Number, jwt.Bool:
@@ -33,36 +29,6 @@ func claimValue(claims, path string) string {
 		return joinItems(v.Strings())
 	}
 	return ""
-}
-
-// claimSearch descends along a path. Names may have dots themselves: the
-// longest one that leads to a value wins. Of repeated names the last one
-// counts, as in JavaScript.
-type claimSearch struct {
-	path  string
-	found jwt.Value
-	ok    bool
-	// length is that of the name that led to found.
-	length int
-}
-
-func (c *claimSearch) visit(name string, v jwt.Value) bool {
-	n := len(name)
-	switch {
-	case n == 0 || n < c.length:
-	case name == c.path:
-		c.found, c.ok, c.length = v, true, n
-	case n < len(c.path) && c.path[n] == '.' && c.path[:n] == name:
-		inner := claimSearch{path: c.path[n+1:]}
-		v.Members(inner.visit)
-		if inner.ok {
-			c.found, c.ok, c.length = inner.found, true, n
-		} else if n == c.length {
-			// A later member of the name has taken the earlier one's place.
-			c.found, c.ok, c.length = jwt.Value{}, false, 0
-		}
-	}
-	return true
 }
 
 // joinItems joins the items of a list, each encoded.

@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/caddyauth/gateway/caddyauth/jwt"
@@ -84,6 +85,45 @@ func (e *Evidence) take(name string, v jwt.Value) {
 	}
 }
 
+// Claim returns the claim at a path of names with dots between them. Names may
+// have dots themselves: the longest one that leads to a value wins. Of repeated
+// names the last one counts, as in JavaScript.
+func (s *Session) Claim(path string) (jwt.Value, bool) {
+	search := claimSearch{path: path}
+	if jwt.Members(s.Claims, search.visit) != nil {
+		return jwt.Value{}, false
+	}
+	return search.found, search.ok
+}
+
+// claimSearch descends along a path.
+type claimSearch struct {
+	path  string
+	found jwt.Value
+	ok    bool
+	// length is that of the name that led to found.
+	length int
+}
+
+func (c *claimSearch) visit(name string, v jwt.Value) bool {
+	n := len(name)
+	switch {
+	case n == 0 || n < c.length:
+	case name == c.path:
+		c.found, c.ok, c.length = v, true, n
+	case n < len(c.path) && c.path[n] == '.' && c.path[:n] == name:
+		inner := claimSearch{path: c.path[n+1:]}
+		v.Members(inner.visit)
+		if inner.ok {
+			c.found, c.ok, c.length = inner.found, true, n
+		} else if n == c.length {
+			// A later member of the name has taken the earlier one's place.
+			c.found, c.ok, c.length = jwt.Value{}, false, 0
+		}
+	}
+	return true
+}
+
 // Public is the body of NextAuth's session endpoint: the user, built from the
 // claims name, email and picture, and when the session expires. A claim that
 // is null stays null; one that is absent is left out.
@@ -126,12 +166,17 @@ func writeJSON(b *bytes.Buffer, v jwt.Value) {
 		b.WriteString(v.Raw())
 		return
 	}
-	enc := json.NewEncoder(b)
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
 	// Encoding a string cannot fail.
 	_ = enc.Encode(v.String())
-	b.Truncate(b.Len() - 1) // the encoder ends with a newline
+	// Go escapes the two line separators that JavaScript once could not have in
+	// its strings; JSON.stringify does not.
+	b.WriteString(separators.Replace(strings.TrimSuffix(text.String(), "\n")))
 }
+
+var separators = strings.NewReplacer(`\\`, `\\`, `\u2028`, "\u2028", `\u2029`, "\u2029")
 
 // Identified reports whether the session names anybody. A token may open and
 // still say nothing about its bearer; NextAuth's session endpoint shows it as

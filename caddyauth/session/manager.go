@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -52,10 +53,10 @@ type Options struct {
 	// accepts every provider.
 	Realms map[string]string
 
-	// Live is asked at each request for the groups that the person has now,
-	// and whether the account still may sign in. It must be fast. Nil keeps
-	// what the token says.
-	Live func(*Evidence) (groups []string, alive bool)
+	// Live is asked at each request for the groups and roles that the person
+	// has now, and whether the account still may sign in. It must be fast. Nil
+	// keeps what the token says. Sessions without evidence are not asked about.
+	Live func(*Session) (groups, roles []string, alive bool)
 
 	// Ended remembers the sessions that were signed out. Default: a memory of
 	// this Manager's own.
@@ -184,16 +185,16 @@ func (m *Manager) check(s *Session, e *entry) (*Session, error) {
 	if m.opts.Live == nil || !s.HasEvidence {
 		return s, nil
 	}
-	groups, alive := m.opts.Live(&s.Evidence)
+	groups, roles, alive := m.opts.Live(s)
 	if !alive {
 		return nil, ErrEnded
 	}
-	if !slices.Equal(groups, s.Evidence.Groups) {
-		regrouped := *s
-		regrouped.Evidence.Groups = groups
-		return &regrouped, nil
+	if slices.Equal(groups, s.Evidence.Groups) && slices.Equal(roles, s.Evidence.Roles) {
+		return s, nil
 	}
-	return s, nil
+	changed := *s
+	changed.Evidence.Groups, changed.Evidence.Roles = groups, roles
+	return &changed, nil
 }
 
 func (m *Manager) ended(s *Session, e *entry) bool {
@@ -272,11 +273,31 @@ func (m *Manager) cookie(name string, secure bool) cookie.Cookie {
 }
 
 // End ends a session in this process: every token of it is refused from now
-// on, copies and later renewals included.
+// on, copies and later renewals included. A token of NextAuth's own names no
+// session, only itself: copies that were renewed before live on.
 func (m *Manager) End(s *Session) {
 	now := m.opts.Now()
-	// A renewal in flight may seal one more token of full length.
-	m.opts.Ended.Add(s.Key(), now, now.Add(m.opts.MaxAge+time.Minute))
+	// Renewals may have sealed, or be sealing, a token of full length; one from
+	// elsewhere may live longer than any of ours.
+	until := now.Add(m.opts.MaxAge)
+	if s.Expires.After(until) {
+		until = s.Expires
+	}
+	m.opts.Ended.Add(s.Key(), now, until.Add(time.Minute))
+}
+
+// EndAll ends every session that a request's cookies open, and returns the
+// one that counted, nil if none did.
+func (m *Manager) EndAll(h http.Header, names *cookie.Names) *Session {
+	var counted *Session
+	cookie.SessionTokens(h, names.Session, func(token string) bool {
+		if s, err := m.open(token); err == nil {
+			m.End(s)
+			counted = cmp.Or(counted, s)
+		}
+		return true
+	})
+	return counted
 }
 
 // NewID returns a fresh sid: 128 random bits in hex.

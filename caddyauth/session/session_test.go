@@ -377,6 +377,58 @@ func TestOUT01EndedSessions(t *testing.T) {
 	}
 }
 
+// A token may live longer than the sessions of today: it was made before
+// max_age was lowered, or by NextAuth.
+func TestOUT01LongTokens(t *testing.T) {
+	clock := newClock()
+	ended := session.NewEnded()
+	long := newManager(t, session.Options{Now: clock.Now, Ended: ended})
+	short := newManager(t, session.Options{Now: clock.Now, Ended: ended, MaxAge: time.Hour})
+	h, s := issue(t, long, claims("s1"))
+	short.End(s)
+	for range 3 {
+		clock.add(9 * time.Hour)
+		_, other := issue(t, short, claims(session.NewID()))
+		short.End(other)
+	}
+	if _, err := short.Read(h, names); !errors.Is(err, session.ErrEnded) {
+		t.Errorf("a day after sign-out: %v", err)
+	}
+}
+
+func TestEndAll(t *testing.T) {
+	m := newManager(t, session.Options{})
+	first, _ := issue(t, m, claims("s1"))
+	second, _ := issue(t, m, claims("s2"))
+	both := http.Header{"Cookie": {first.Get("Cookie") + "; " + names.Session + "=garbage; " + second.Get("Cookie")}}
+	if s := m.EndAll(both, names); s == nil || s.Evidence.SID != "s1" {
+		t.Errorf("%+v", s)
+	}
+	for _, h := range []http.Header{first, second} {
+		if _, err := m.Read(h, names); !errors.Is(err, session.ErrEnded) {
+			t.Error(err)
+		}
+	}
+	if s := m.EndAll(http.Header{}, names); s != nil {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestClaim(t *testing.T) {
+	m := newManager(t, session.Options{})
+	_, s := issue(t, m, map[string]any{
+		"sub": "1", "a": map[string]any{"b": map[string]any{"c": 3}, "b.c": 2}, "a.b": map[string]any{"c": 4},
+		"resource_access": map[string]any{"my.client": map[string]any{"roles": []string{"x"}}},
+	})
+	for path, want := range map[string]string{
+		"sub": `"1"`, "a.b.c": "4", "resource_access.my.client.roles": `["x"]`, "a.b.d": "", "": "", "a.": "", ".": "", "sub.x": "",
+	} {
+		if v, ok := s.Claim(path); v.Raw() != want || ok != (want != "") {
+			t.Errorf("%q: %q %v, want %q", path, v.Raw(), ok, want)
+		}
+	}
+}
+
 func TestEndedIsBounded(t *testing.T) {
 	ended := session.NewEnded()
 	now := time.Unix(1_900_000_000, 0)
@@ -427,8 +479,8 @@ func TestRealms(t *testing.T) {
 }
 
 func TestIDENT08LiveUsers(t *testing.T) {
-	groups, alive := []string{"math"}, true
-	m := newManager(t, session.Options{Live: func(*session.Evidence) ([]string, bool) { return groups, alive }})
+	groups, roles, alive := []string{"math"}, []string{"staff"}, true
+	m := newManager(t, session.Options{Live: func(*session.Session) ([]string, []string, bool) { return groups, roles, alive }})
 	h, _ := issue(t, m, claims("s1"))
 	for range 3 {
 		if _, err := m.Read(h, names); err != nil {
@@ -440,11 +492,15 @@ func TestIDENT08LiveUsers(t *testing.T) {
 	if err != nil || len(s.Evidence.Groups) != 2 {
 		t.Errorf("%+v, %v", s, err)
 	}
+	roles = nil
+	if s, err := m.Read(h, names); err != nil || len(s.Evidence.Roles) != 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
 	alive = false
 	if _, err := m.Read(h, names); !errors.Is(err, session.ErrEnded) {
 		t.Errorf("removed user: %v", err)
 	}
-	groups, alive = []string{"math"}, true
+	groups, roles, alive = []string{"math"}, []string{"staff"}, true
 	if s, err := m.Read(h, names); err != nil || len(s.Evidence.Groups) != 1 {
 		t.Errorf("back again: %+v, %v", s, err)
 	}
