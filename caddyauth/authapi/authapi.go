@@ -44,9 +44,6 @@ type Options struct {
 	// Page renders the built-in pages. Default: one with default options.
 	Page *page.Renderer
 
-	// CallbackOrigins are further origins that callbackUrl may point to.
-	CallbackOrigins []string
-
 	// Authorize decides whether a person who proved who they are may have a
 	// session. It is asked with the session as it would be. Nil admits
 	// everybody.
@@ -263,8 +260,8 @@ func init() {
 // with 400. It reads the path and the query from site and nowhere else, as r
 // may have been rewritten.
 //
-// With AutoRedirect, GET {base}/signin starts the flow of the only provider,
-// but never below {base}/signin/, for a prefetch, for a frame or for anything
+// With AutoRedirect, GET {base}/signin starts the flow of the only provider, or
+// goes on to callbackUrl if the browser is signed in already; but never below {base}/signin/, for a prefetch, for a frame or for anything
 // else than a navigation, after a failure, or within a minute after signing
 // out: each of these gets the page.
 func (a *API) Serve(w http.ResponseWriter, r *http.Request, site Site) {

@@ -2,6 +2,7 @@ package authapi
 
 import (
 	"errors"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -86,6 +87,59 @@ func TestAutoRedirectLoop(t *testing.T) {
 	w.op.startErr = errors.New("down")
 	if r := b.get("/signin", opened...); r.location() != testOrigin+testBase+"/error?error=OAuthSignin" {
 		t.Errorf("got %q", r.location())
+	}
+}
+
+// A sign-in page that starts flows must not be where a flow ends.
+func TestREDIR16AutoRedirect(t *testing.T) {
+	for _, back := range []string{
+		testBase + "/signin", testBase + "/signin/", testBase + "/sign%69n", testBase + "/signin?callbackUrl=" + testBase + "/signin",
+		testBase + "/signin#x", testOrigin + testBase + "/signin?error=x",
+	} {
+		w := autoWorld(t)
+		b := w.browser(t)
+		start := b.get("/signin?callbackUrl="+url.QueryEscape(back), opened...)
+		done := b.get("/callback/op?code=x&state=" + start.param("state"))
+		equal(t, back, done.location(), testOrigin)
+	}
+	for _, other := range []string{"/signin", testBase + "/signin/op", testBase + "/signinx"} {
+		b := autoWorld(t).browser(t)
+		start := b.get("/signin?callbackUrl="+other, opened...)
+		done := b.get("/callback/op?code=x&state=" + start.param("state"))
+		equal(t, other, done.location(), testOrigin+other)
+	}
+	t.Run("without AutoRedirect", func(t *testing.T) {
+		b := newWorld(t).browser(t)
+		b.get("/signin?callbackUrl=" + testBase + "/signin")
+		equal(t, "Location", b.signIn("op").location(), testOrigin+testBase+"/signin")
+	})
+}
+
+func TestAutoRedirectSignedIn(t *testing.T) {
+	w := autoWorld(t)
+	b := w.browser(t)
+	start := b.get("/signin", opened...)
+	b.get("/callback/op?code=x&state=" + start.param("state"))
+	equal(t, "flows", len(w.op.started), 1)
+	for _, c := range []struct{ target, to string }{
+		{"/signin?callbackUrl=%2Fdeep%3Fx", testOrigin + "/deep?x"},
+		{"/signin", testOrigin + "/deep?x"}, // remembered
+		{"/signin?callbackUrl=" + testBase + "/signin", testOrigin},
+	} {
+		r := b.get(c.target, opened...)
+		if r.status != 302 || r.location() != c.to {
+			t.Errorf("%s: got %d %q", c.target, r.status, r.location())
+		}
+	}
+	equal(t, "flows", len(w.op.started), 1)
+	// The page is still there for whoever asks for it, and no limit is used up.
+	if r := b.get("/signin?error=OAuthCallback", opened...); r.status != 200 {
+		t.Errorf("got %d %q", r.status, r.location())
+	}
+	for range 100 {
+		if r := b.get("/signin", opened...); r.status != 302 {
+			t.Fatalf("got %d", r.status)
+		}
 	}
 }
 

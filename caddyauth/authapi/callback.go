@@ -10,7 +10,7 @@ import (
 
 // callback answers GET and POST {base}/callback/:provider.
 func (q *request) callback() {
-	switch p := q.API.providers[q.segments.provider].(type) {
+	switch p := q.api.providers[q.providerID].(type) {
 	case provider.OAuth:
 		q.init()
 		q.callbackOAuth(p)
@@ -42,6 +42,10 @@ func (q *request) callbackOAuth(p provider.OAuth) {
 		q.fail(providerFailure(id, params))
 		return
 	}
+	if why := repeated(params); why != "" {
+		q.fail(failure{code: codeOAuthCallback, reason: why, provider: id})
+		return
+	}
 	f, why := q.find(p, params.text("state"))
 	if why != "" {
 		if q.replayed(why, params) {
@@ -49,6 +53,11 @@ func (q *request) callbackOAuth(p provider.OAuth) {
 			return
 		}
 		q.fail(failure{code: codeOAuthCallback, reason: why, provider: id})
+		return
+	}
+	if !q.mayExchange() {
+		q.setRetryAfter()
+		q.fail(failure{code: codeOAuthCallback, reason: ReasonTooManyAttempts, provider: id})
 		return
 	}
 	identity, err := p.Exchange(q.r.Context(), provider.CallbackRequest{
@@ -66,6 +75,21 @@ func (q *request) callbackOAuth(p provider.OAuth) {
 	}
 	q.finish(p, f)
 	q.admit(p, identity)
+}
+
+// repeated refuses parameters that come twice, as OAuth 2.1 demands (section
+// 1.5 of its draft). Two values are no value to the code behind, so a second iss
+// would otherwise pass for none, and RFC 9207's check would not be made.
+func repeated(params fields) reason {
+	switch {
+	case params["iss"].invalid:
+		return provider.ReasonIss
+	case params["code"].invalid:
+		return provider.ReasonCode
+	case params["state"].invalid:
+		return ReasonStateMissing
+	}
+	return ""
 }
 
 // providerFailure is what becomes of the error response of an identity provider

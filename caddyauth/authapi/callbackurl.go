@@ -34,11 +34,23 @@ func (q *request) initCallbackURL() {
 
 // resolve returns an absolute URL that is safe to redirect to.
 func (q *request) resolve(raw string) string {
-	target := safeurl.Target{Origin: q.site.Origin, Also: q.opts.CallbackOrigins}
-	if to, ok := target.Resolve(raw); ok {
-		return to
+	target := safeurl.Target{Origin: q.site.Origin}
+	to, ok := target.Resolve(raw)
+	if !ok || q.only() != nil && q.isSignIn(to) {
+		return q.site.Origin
 	}
-	return q.site.Origin
+	return to
+}
+
+// isSignIn reports whether an address of this site is that of the sign-in page.
+// Where opening it starts a flow, a flow that ends there would never end.
+func (q *request) isSignIn(to string) bool {
+	path := strings.TrimPrefix(to, q.site.Origin)
+	if i := strings.IndexAny(path, "?#"); i >= 0 {
+		path = path[:i]
+	}
+	s, ok := split(q.site.BasePath, path)
+	return ok && s.action == "signin" && s.providerID == ""
 }
 
 // shorten cuts the query off an address that would not fit into its cookie, and

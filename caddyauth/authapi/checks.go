@@ -64,10 +64,10 @@ func (j *jar) nonceCheck() check { return check{j.names.Nonce, j.nonce, false} }
 // begin draws the values of a new flow and sets its cookies. Checks that the
 // provider does not use yield "".
 func (q *request) begin(p provider.OAuth) (state, verifier, nonce string) {
-	id := base64.RawURLEncoding.EncodeToString(q.randomBytes(8))
+	id := base64.RawURLEncoding.EncodeToString(q.api.randomBytes(8))
 	for _, c := range q.jar.checks(p.Checks()) {
 		a := attempt{
-			value:    q.randomToken(),
+			value:    q.api.randomToken(),
 			provider: p.Info().ID,
 			id:       id,
 			expires:  q.now.Add(checkAge).Unix(),
@@ -296,6 +296,6 @@ func parseEarlier(v jwt.Value) []attempt {
 
 // live reports whether the browser is signed in.
 func (q *request) live() bool {
-	s, err := q.opts.Sessions.Read(q.r.Header, &q.jar.names)
+	s, err := q.api.opts.Sessions.Read(q.r.Header, &q.jar.names)
 	return err == nil && s.Identified()
 }

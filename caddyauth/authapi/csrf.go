@@ -32,10 +32,10 @@ type csrfState struct {
 func (q *request) initCSRF() {
 	name := q.jar.names.CSRF
 	value, _ := cookie.Get(q.r.Header, name)
-	token, ok := q.API.csrf.open(value)
+	token, ok := q.api.csrf.open(value)
 	if !ok {
-		token = hex.EncodeToString(q.randomBytes(32))
-		q.set(q.newCookie(name, q.API.csrf.sign(token)))
+		token = hex.EncodeToString(q.api.randomBytes(32))
+		q.set(q.newCookie(name, q.api.csrf.sign(token)))
 		q.csrf = csrfState{token: token}
 		return
 	}

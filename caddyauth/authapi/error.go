@@ -27,10 +27,10 @@ func (q *request) errorPage() {
 	q.init()
 	code, known := q.query.text("error"), q.query["error"].present
 	if !known {
-		code = q.segments.provider
+		code = q.providerID
 		known = code != ""
 	}
-	switch own := q.opts.Pages.Error; {
+	switch own := q.api.opts.Pages.Error; {
 	case shownAtSignIn[code]:
 		q.redirect(http.StatusOK, q.base+"/signin?error="+code)
 	case own != "":
@@ -47,11 +47,11 @@ func (q *request) errorPage() {
 func (q *request) showError(code string) {
 	n, _ := q.take(code)
 	name := ""
-	if p, ok := q.API.providers[n.provider]; ok {
+	if p, ok := q.api.providers[n.provider]; ok {
 		name = p.Info().Name
 	}
 	q.writeCookies()
-	q.opts.Page.Error(q.w, q.r, page.Error{
+	q.api.opts.Page.Error(q.w, q.r, page.Error{
 		Common: q.common(), Code: code, Reason: string(n.reason), Reference: n.reference,
 		Account: n.account, ProviderName: name,
 	})

@@ -2,8 +2,6 @@ package authapi
 
 import (
 	"encoding/base32"
-	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -12,7 +10,6 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
-	"golang.org/x/oauth2"
 
 	"github.com/caddyauth/gateway/caddyauth/provider"
 )
@@ -72,8 +69,8 @@ func (q *request) failCSRF() {
 // known is the provider's id from the path if there is such a provider: a
 // client's words do not go into pages.
 func (q *request) known() string {
-	if _, ok := q.API.providers[q.segments.provider]; ok {
-		return q.segments.provider
+	if _, ok := q.api.providers[q.providerID]; ok {
+		return q.providerID
 	}
 	return ""
 }
@@ -81,7 +78,7 @@ func (q *request) known() string {
 // reference makes a short name for a line of the log, to be read out over the
 // phone.
 func (q *request) reference() string {
-	return base32.StdEncoding.EncodeToString(q.randomBytes(5))
+	return base32.StdEncoding.EncodeToString(q.api.randomBytes(5))
 }
 
 func (q *request) logFailure(f failure, reference string) {
@@ -95,7 +92,7 @@ func (q *request) logFailure(f failure, reference string) {
 	case operators(f.reason):
 		level = zapcore.ErrorLevel
 	}
-	entry := q.opts.Log.Check(level, message)
+	entry := q.api.opts.Log.Check(level, message)
 	if entry == nil {
 		return
 	}
@@ -126,6 +123,7 @@ func operators(r reason) bool {
 	switch r {
 	case provider.ReasonUnavailable, provider.ReasonDiscovery, provider.ReasonIssuer,
 		provider.ReasonIss, provider.ReasonToken, provider.ReasonTokenResponse,
+		provider.ReasonClientRejected,
 		provider.ReasonIDToken, provider.ReasonClock, provider.ReasonKeys,
 		provider.ReasonUserinfo, provider.ReasonProfile,
 		ReasonSessionTooLarge, ReasonSessionFailed:
@@ -140,16 +138,7 @@ const maxLogged = 512
 // describe is the text of an error without the secrets of this request. The
 // providers promise to leave them out; this is the second look.
 func (q *request) describe(err error) string {
-	text := err.Error()
-	if e, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
-		// Its text holds the response's body, which may hold tokens.
-		status := 0
-		if e.Response != nil {
-			status = e.Response.StatusCode
-		}
-		text = fmt.Sprintf("token endpoint answered with status %d, error %q", status, e.ErrorCode)
-	}
-	return cut(q.scrub(text), maxLogged)
+	return cut(q.scrub(err.Error()), maxLogged)
 }
 
 // tokenLike matches what looks like a JSON Web Token.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -31,14 +32,14 @@ func (q *request) admit(p provider.Provider, identity *provider.Identity) {
 		q.fail(failure{code: codeCallback, reason: why, provider: id, userID: identity.User.ID, err: err})
 		return
 	}
-	if q.opts.Authorize != nil && !q.opts.Authorize(s) {
+	if q.api.opts.Authorize != nil && !q.api.opts.Authorize(s) {
 		q.fail(failure{
 			status: http.StatusForbidden, code: codeAccessDenied, reason: ReasonAccessDenied,
 			provider: id, account: accountName(s), userID: identity.User.ID,
 		})
 		return
 	}
-	if entry := q.opts.Log.Check(zap.InfoLevel, "signed in"); entry != nil {
+	if entry := q.api.opts.Log.Check(zap.InfoLevel, "signed in"); entry != nil {
 		entry.Write(q.about(id, identity.User.ID)...)
 	}
 	q.set(cookies...)
@@ -59,13 +60,13 @@ func (q *request) issue(p provider.Provider, identity *provider.Identity) ([]coo
 		},
 		func() { delete(claims, "picture") },
 	} {
-		cookies, s, err := q.opts.Sessions.Issue(q.r.Header, names, claims)
+		cookies, s, err := q.api.opts.Sessions.Issue(q.r.Header, names, claims)
 		if !errors.Is(err, session.ErrTooLarge) {
 			return cookies, s, err
 		}
 		reduce()
 	}
-	return q.opts.Sessions.Issue(q.r.Header, names, claims)
+	return q.api.opts.Sessions.Issue(q.r.Header, names, claims)
 }
 
 // userClaims are NextAuth's own: what is undefined is left out, null stays.
@@ -109,8 +110,8 @@ func (q *request) evidence(p provider.Provider, identity *provider.Identity) ses
 // rolePaths are where roles are found: by default in every place where
 // Keycloak, and most others, put them.
 func (q *request) rolePaths(profile map[string]any) []string {
-	if q.opts.Roles != nil {
-		return q.opts.Roles
+	if q.api.opts.Roles != nil {
+		return q.api.opts.Roles
 	}
 	paths := []string{"roles", "realm_access.roles"}
 	if client := clientOf(profile); client != "" {
@@ -120,8 +121,9 @@ func (q *request) rolePaths(profile map[string]any) []string {
 }
 
 // clientOf is our id at the provider as its ID token has it: the authorized
-// party or, where there is only one, the audience. The provider has verified
-// both.
+// party or, where there is only one, the audience. With OpenID Connect both were
+// verified. The profile of an OAuth 2.0 service may claim anything here, but all
+// that it chooses is which of its own claims are read.
 func clientOf(profile map[string]any) string {
 	if azp, ok := profile["azp"].(string); ok && azp != "" {
 		return azp
@@ -133,8 +135,8 @@ func clientOf(profile map[string]any) string {
 }
 
 func (q *request) groupPaths() []string {
-	if q.opts.Groups != nil {
-		return q.opts.Groups
+	if q.api.opts.Groups != nil {
+		return q.api.opts.Groups
 	}
 	return []string{"groups"}
 }
@@ -157,20 +159,26 @@ func lists(identity *provider.Identity, paths []string) []string {
 	return all
 }
 
-// dropUnread leaves only the values that a rule reads.
+// dropUnread leaves only the values that a rule reads. Identity headers become
+// shorter by it, which an operator has to know.
 func (q *request) dropUnread(e *session.Evidence) {
+	before := len(e.Roles) + len(e.Groups) + len(e.Orgs)
 	keep := func(list string, values []string) []string {
 		return slices.DeleteFunc(slices.Clone(values), func(v string) bool {
-			return q.opts.Needed == nil || !q.opts.Needed(list, v)
+			return q.api.opts.Needed == nil || !q.api.opts.Needed(list, v)
 		})
 	}
 	e.Roles, e.Groups, e.Orgs = keep("roles", e.Roles), keep("groups", e.Groups), keep("orgs", e.Orgs)
+	q.api.opts.Log.Warn("a session is too large for cookies: roles and groups that no rule names were left out",
+		zap.String("provider", e.Provider), zap.String("account", e.Account),
+		zap.Int("dropped", before-len(e.Roles)-len(e.Groups)-len(e.Orgs)))
 }
 
-// accountName is what a person knows the account by.
+// accountName is what people call the account that they are signed in with, the
+// same on every page.
 func accountName(s *session.Session) string {
-	for _, name := range []string{s.Evidence.Login, s.User.Email, s.User.Name, s.User.ID} {
-		if name != "" {
+	for _, name := range []string{s.User.Email, s.Evidence.Login, s.User.Name, s.User.ID} {
+		if strings.TrimSpace(name) != "" {
 			return name
 		}
 	}

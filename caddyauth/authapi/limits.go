@@ -23,8 +23,8 @@ type Limits struct {
 	Account *limit.Limiter
 
 	// Client bounds attempts with a password, whatever the account, from one
-	// client address, and as many flows with OAuth providers that it begins.
-	// Default: 60 a minute.
+	// client address, as many flows with OAuth providers that it begins, and as
+	// many callbacks that would make us call the provider. Default: 60 a minute.
 	Client *limit.Limiter
 
 	// ClientLog bounds the lines that one client address adds to the log with
@@ -54,14 +54,20 @@ func (q *request) client() string { return limit.ClientKey(q.site.ClientIP) }
 // makes of it.
 func (q *request) mayTry(providerID, account string) bool {
 	client, account := q.client(), providerID+"\x00"+limit.AccountKey(strings.TrimSpace(account))
-	return q.opts.Limits.SignIn.Allow(client+"\x00"+account) &&
-		q.opts.Limits.Client.Allow("password\x00"+client) &&
-		q.opts.Limits.Account.Allow(account)
+	return q.api.opts.Limits.SignIn.Allow(client+"\x00"+account) &&
+		q.api.opts.Limits.Client.Allow("password\x00"+client) &&
+		q.api.opts.Limits.Account.Allow(account)
 }
 
 // mayBegin takes one flow off the limit.
 func (q *request) mayBegin() bool {
-	return q.opts.Limits.Client.Allow("flow\x00" + q.client())
+	return q.api.opts.Limits.Client.Allow("flow\x00" + q.client())
+}
+
+// mayExchange takes one callback off the limit. One state serves for any number
+// of made-up codes, each of which costs the provider a request in our name.
+func (q *request) mayExchange() bool {
+	return q.api.opts.Limits.Client.Allow("callback\x00" + q.client())
 }
 
 // accountOf is what was typed for a name: the field called username, else email,

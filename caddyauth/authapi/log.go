@@ -17,8 +17,8 @@ const maxLog = 16 << 10
 // the same.
 func (q *request) clientLog() {
 	defer q.w.WriteHeader(http.StatusOK)
-	entry := q.opts.Log.Check(zap.DebugLevel, "client log")
-	if entry == nil || !q.opts.Limits.ClientLog.Allow(q.client()) {
+	entry := q.api.opts.Log.Check(zap.DebugLevel, "client log")
+	if entry == nil || !q.api.opts.Limits.ClientLog.Allow(q.client()) {
 		return
 	}
 	body, err := readBody(q.w, q.r, maxLog)

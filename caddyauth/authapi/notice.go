@@ -29,8 +29,12 @@ type notice struct {
 // maxAccount bounds what a client can make us send back.
 const maxAccount = 128
 
-// leave sets the notice cookie.
+// leave sets the notice cookie, but not for another site's form: it could make
+// the page say whatever failure it provokes.
 func (q *request) leave(n notice) {
+	if q.crossSitePost() {
+		return
+	}
 	claims := map[string]any{"code": n.code, "reason": string(n.reason)}
 	for name, value := range map[string]string{
 		"reference": n.reference, "provider": n.provider, "account": cut(n.account, maxAccount),

@@ -6,7 +6,7 @@ import "net/http"
 // order of the configuration. It sets no cookies.
 func (q *request) providers() {
 	b := []byte{'{'}
-	for i, p := range q.opts.Providers {
+	for i, p := range q.api.opts.Providers {
 		if i > 0 {
 			b = append(b, ',')
 		}

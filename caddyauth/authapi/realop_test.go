@@ -100,7 +100,7 @@ func TestRealUsersFile(t *testing.T) {
 	if err := os.WriteFile(path, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	users, err := provider.NewUsers(path, provider.Options{})
+	users, err := provider.NewUsers("", path, provider.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

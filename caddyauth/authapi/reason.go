@@ -27,7 +27,7 @@ const (
 	// ReasonSessionFailed: the session could not be made.
 	ReasonSessionFailed provider.Reason = "session_failed"
 
-	// ReasonStateMissing: the callback has no state.
+	// ReasonStateMissing: the callback has no state, or several.
 	ReasonStateMissing provider.Reason = "state_missing"
 	// ReasonStateCookieMissing: the browser sent no state cookie, most likely
 	// because the flow began at another origin or cookies are off.

@@ -14,4 +14,9 @@ func TestReasonsHaveTexts(t *testing.T) {
 			t.Errorf("page does not explain %q", r)
 		}
 	}
+	for _, gone := range []string{"pkce_invalid", "nonce_invalid", "redirect_uri_mismatch", "credentials"} {
+		if page.KnownReason(gone) {
+			t.Errorf("page explains %q, which nobody says", gone)
+		}
+	}
 }

@@ -12,7 +12,7 @@ import (
 
 // request is one request on its way to an answer.
 type request struct {
-	*API
+	api  *API
 	w    http.ResponseWriter
 	r    *http.Request
 	site Site
@@ -35,14 +35,14 @@ type request struct {
 // segments are the parts of the path below the base path that count: NextAuth
 // ignores whatever follows.
 type segments struct {
-	action   string
-	provider string // the provider's id, empty if there is none
+	action     string
+	providerID string // empty if there is none
 }
 
 // split takes an escaped path apart. It is false for paths that are not below
 // the base path, those that merely begin with its letters included. Segments
 // are decoded once and compared case-sensitively. A slash at the end, or two in
-// a row after the action, leave the provider empty.
+// a row after the action, leave the provider id empty.
 func split(base, path string) (segments, bool) {
 	rest, ok := strings.CutPrefix(path, base)
 	if !ok {
@@ -78,7 +78,7 @@ func original(r *http.Request, site Site) *http.Request {
 
 func (a *API) newRequest(w http.ResponseWriter, r *http.Request, site Site, s segments) *request {
 	return &request{
-		API:      a,
+		api:      a,
 		w:        w,
 		r:        r,
 		site:     site,
@@ -107,22 +107,22 @@ func (q *request) parse() bool {
 
 // init does what NextAuth does before nearly every action: it makes sure that
 // the browser has a CSRF token, and finds out where the person wants to go.
+//
+// A form of another site's comes without our SameSite=Lax cookies, so the
+// browser seems to have none. New ones would replace those that it has, and with
+// them every form open in other tabs would be dead.
 func (q *request) init() {
 	q.initCSRF()
 	q.initCallbackURL()
+	if q.crossSitePost() {
+		q.cookies = nil
+	}
 }
 
-// oauth returns the OAuth provider that the path names, nil if it is none.
-func (q *request) oauth() provider.OAuth {
-	p, _ := q.API.providers[q.segments.provider].(provider.OAuth)
-	return p
-}
-
-// credentials returns the credentials provider that the path names, nil if it
-// is none.
-func (q *request) credentials() provider.Credentials {
-	p, _ := q.API.providers[q.segments.provider].(provider.Credentials)
-	return p
+// crossSitePost reports whether the browser says that another site's page sent
+// a form here.
+func (q *request) crossSitePost() bool {
+	return q.r.Method == http.MethodPost && q.r.Header.Get("Sec-Fetch-Site") == "cross-site"
 }
 
 // signinURL and callbackURLOf are a provider's routes.

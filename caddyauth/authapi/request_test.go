@@ -39,8 +39,8 @@ func TestSplit(t *testing.T) {
 		{"", "", "", false},
 	} {
 		s, ok := split("/api/auth", c.path)
-		if ok != c.ok || s.action != c.action || s.provider != c.provider {
-			t.Errorf("%s: got %q %q %v", c.path, s.action, s.provider, ok)
+		if ok != c.ok || s.action != c.action || s.providerID != c.provider {
+			t.Errorf("%s: got %q %q %v", c.path, s.action, s.providerID, ok)
 		}
 	}
 }
@@ -220,7 +220,7 @@ func FuzzRequest(f *testing.F) {
 			seg, _ := split(testBase, site.Path)
 			code := parseForm(query)["error"]
 			if !code.present {
-				code.text = seg.provider
+				code.text = seg.providerID
 			}
 			if seg.action != "error" || !strings.EqualFold(code.text, "Configuration") {
 				t.Errorf("status %d", out.status)

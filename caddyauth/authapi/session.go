@@ -29,19 +29,19 @@ func (q *request) updateSession() {
 // and shows its public part. Cookies that are no session are cleared.
 func (q *request) writeSession() {
 	names := &q.jar.names
-	s, err := q.opts.Sessions.Read(q.r.Header, names)
+	s, err := q.api.opts.Sessions.Read(q.r.Header, names)
 	if err != nil {
-		q.set(q.opts.Sessions.Clear(q.r.Header, names)...)
+		q.set(q.api.opts.Sessions.Clear(q.r.Header, names)...)
 		q.json(http.StatusOK, []byte("{}"))
 		return
 	}
-	cookies, renewed, err := q.opts.Sessions.Refresh(q.r.Header, names, s)
+	cookies, renewed, err := q.api.opts.Sessions.Refresh(q.r.Header, names, s)
 	if err != nil {
 		// The session at hand is still good; it is only not made longer.
-		q.opts.Log.Warn("session could not be renewed", append(q.about(s.Evidence.Provider, s.User.ID), zap.Error(err))...)
+		q.api.opts.Log.Warn("session could not be renewed", append(q.about(s.Evidence.Provider, s.User.ID), zap.Error(err))...)
 		q.json(http.StatusOK, session.Public(s, s.Expires))
 		return
 	}
 	q.set(cookies...)
-	q.json(http.StatusOK, session.Public(renewed, q.now.Add(q.opts.Sessions.MaxAge())))
+	q.json(http.StatusOK, session.Public(renewed, q.now.Add(q.api.opts.Sessions.MaxAge())))
 }

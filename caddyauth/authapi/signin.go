@@ -5,10 +5,10 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/caddyauth/gateway/caddyauth/cookie"
+	"github.com/caddyauth/gateway/caddyauth/internal/loopback"
 	"github.com/caddyauth/gateway/caddyauth/page"
 	"github.com/caddyauth/gateway/caddyauth/provider"
 )
@@ -16,21 +16,29 @@ import (
 // signInPage answers GET {base}/signin and everything below it.
 func (q *request) signInPage() {
 	q.init()
-	if own := q.opts.Pages.SignIn; own != "" {
+	if own := q.api.opts.Pages.SignIn; own != "" {
 		q.redirect(http.StatusOK, q.ownSignIn(own))
 		return
 	}
 	code := q.query.text("error")
 	if p := q.only(); p != nil {
 		q.w.Header().Add("Vary", "Sec-Fetch-Mode, Sec-Fetch-Dest, Sec-Purpose, Accept")
-		if q.mayStart() {
-			q.start(p, nil)
-			return
+		if q.opened() {
+			if q.live() {
+				// A flow would end where it began: here, or at the page that
+				// the person has just been sent away from.
+				q.redirect(http.StatusOK, q.callbackURL)
+				return
+			}
+			if q.mayBegin() {
+				q.start(p, nil)
+				return
+			}
 		}
 	}
 	n, _ := q.take(code)
 	q.writeCookies()
-	q.opts.Page.SignIn(q.w, q.r, page.SignIn{
+	q.api.opts.Page.SignIn(q.w, q.r, page.SignIn{
 		Common:      q.common(),
 		CSRFToken:   q.csrf.token,
 		CallbackURL: q.callbackURL,
@@ -50,7 +58,7 @@ func (q *request) ownSignIn(own string) string {
 	to := own + separator(own) + "callbackUrl=" + cookie.Encode(q.callbackURL)
 	code := q.query.text("error")
 	if !q.query["error"].present {
-		code = q.segments.provider
+		code = q.providerID
 	}
 	if code != "" {
 		to += "&error=" + cookie.Encode(code)
@@ -69,21 +77,14 @@ func separator(address string) string {
 // common is what all pages need to know.
 func (q *request) common() page.Common {
 	scheme, host, _ := strings.Cut(q.site.Origin, "://")
-	return page.Common{Host: host, BaseURL: q.base, Loopback: scheme == "http" && loopback(host)}
-}
-
-// loopback recognizes the names of the local host (RFC 6761, section 6.3).
-func loopback(host string) bool {
-	u := url.URL{Host: host}
-	name := u.Hostname()
-	return name == "localhost" || strings.HasSuffix(name, ".localhost") ||
-		strings.HasPrefix(name, "127.") || name == "::1"
+	name := (&url.URL{Host: host}).Hostname() // without the port
+	return page.Common{Host: host, BaseURL: q.base, Loopback: scheme == "http" && loopback.Is(name)}
 }
 
 // buttons are the forms of the sign-in page.
 func (q *request) buttons() []page.Provider {
-	list := make([]page.Provider, 0, len(q.opts.Providers))
-	for _, p := range q.opts.Providers {
+	list := make([]page.Provider, 0, len(q.api.opts.Providers))
+	for _, p := range q.api.opts.Providers {
 		info := p.Info()
 		b := page.Provider{
 			ID:          info.ID,
@@ -119,21 +120,20 @@ func formFields(c provider.Credentials) []page.Field {
 // only returns the provider that AutoRedirect may start, nil if it is off or
 // there is a choice.
 func (q *request) only() provider.OAuth {
-	if !q.opts.AutoRedirect || len(q.opts.Providers) != 1 {
+	if !q.api.opts.AutoRedirect || len(q.api.opts.Providers) != 1 {
 		return nil
 	}
-	p, _ := q.opts.Providers[0].(provider.OAuth)
+	p, _ := q.api.opts.Providers[0].(provider.OAuth)
 	return p
 }
 
-// mayStart reports whether a GET may begin a flow: somebody opened the page,
-// and nothing has just happened that the page has to tell. A notice also says
+// opened reports whether a GET may do without the page: somebody opened it, and
+// nothing has just happened that the page has to tell. A notice also says
 // that somebody has just signed out, who must not be signed in again at once.
-func (q *request) mayStart() bool {
-	return q.r.Method == http.MethodGet && q.segments.provider == "" &&
+func (q *request) opened() bool {
+	return q.r.Method == http.MethodGet && q.providerID == "" &&
 		!q.query["error"].present && !q.query["csrf"].present &&
-		!q.sent(q.jar.names.Notice) && navigation(q.r.Header) &&
-		q.mayBegin()
+		!q.sent(q.jar.names.Notice) && navigation(q.r.Header)
 }
 
 // navigation reports whether a person opens the address in a window. Where the
@@ -153,7 +153,7 @@ func navigation(h http.Header) bool {
 // signIn answers POST {base}/signin/:provider.
 func (q *request) signIn() {
 	q.init()
-	p, known := q.API.providers[q.segments.provider]
+	p, known := q.api.providers[q.providerID]
 	switch {
 	case !q.csrf.verified:
 		q.failCSRF()
@@ -209,21 +209,13 @@ func challenge(verifier string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// reserved are the parameters that the flow's safety rests on. NextAuth lets a
-// client replace even those.
-var reserved = []string{
-	"client_id", "redirect_uri", "response_type", "response_mode", "state", "nonce",
-	"code_challenge", "code_challenge_method", "request", "request_uri",
-	"client_secret", "callbackUrl",
-}
-
 // extra are the parameters that a client adds to the authorization request with
 // the query of POST {base}/signin/:provider: scope, prompt, login_hint and so
-// on.
+// on. NextAuth lets a client replace even those that the flow's safety rests on.
 func (q *request) extra() url.Values {
 	values := q.query.values()
 	for name := range values {
-		if name == "" || slices.Contains(reserved, name) {
+		if name == "" || provider.Reserved(name) {
 			delete(values, name)
 		}
 	}

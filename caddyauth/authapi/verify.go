@@ -10,10 +10,10 @@ import (
 // link was mailed.
 func (q *request) verifyRequest() {
 	q.init()
-	if own := q.opts.Pages.VerifyRequest; own != "" {
+	if own := q.api.opts.Pages.VerifyRequest; own != "" {
 		q.redirect(http.StatusOK, own)
 		return
 	}
 	q.writeCookies()
-	q.opts.Page.VerifyRequest(q.w, q.r, page.VerifyRequest{Common: q.common()})
+	q.api.opts.Page.VerifyRequest(q.w, q.r, page.VerifyRequest{Common: q.common()})
 }

@@ -16,7 +16,8 @@ type Field struct {
 	// Claim is the path of a claim of the session token, with dots between
 	// the names of nested objects. Lists become comma-separated.
 	Claim string
-	// Value computes the value instead; Claim is empty then.
+	// Value computes the value instead; Claim is empty then. It is written as
+	// it is, whatever HeaderOptions.MultiProvider says.
 	Value func(*session.Session) string
 
 	// list is for fields of several values.
@@ -29,9 +30,11 @@ type HeaderOptions struct {
 	Preset string
 	// Fields come in addition. One with the name of a preset's replaces it.
 	Fields []Field
-	// MultiProvider says that the site has two or more providers. Logins and
-	// account ids are written with the provider's id then, github:octocat, as
-	// rules do: the same name at another provider is another person.
+	// MultiProvider says that the site has two or more providers. The presets
+	// write logins and account ids with the provider's id then, github:octocat,
+	// as rules do: the same name at another provider is another person. Fields
+	// are not touched: whoever maps a login or an id to a field of their own
+	// needs another field for the provider.
 	MultiProvider bool
 }
 

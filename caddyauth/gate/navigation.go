@@ -96,21 +96,6 @@ func IsTunnel(r *http.Request) bool {
 	return len(r.Header["Upgrade"]) > 0 && hasToken(r.Header["Connection"], "upgrade")
 }
 
-// IsStream says whether the answer to r may last for as long as both sides
-// please: a tunnel or an event stream. Such a request should not outlive the
-// session that let it pass.
-func IsStream(r *http.Request) bool {
-	if IsTunnel(r) {
-		return true
-	}
-	for _, v := range r.Header["Accept"] {
-		if containsFold(v, "text/event-stream") {
-			return true
-		}
-	}
-	return false
-}
-
 func hasToken(lines []string, lower string) bool {
 	for _, line := range lines {
 		for more := true; more; {

@@ -96,17 +96,13 @@ func TestPrefersHTML(t *testing.T) {
 	}
 }
 
-func TestIsStream(t *testing.T) {
+func TestIsTunnel(t *testing.T) {
 	r := get(t, "/")
-	if IsStream(r) || IsTunnel(r) {
+	if IsTunnel(r) {
 		t.Error("plain GET")
 	}
-	r.Header = http.Header{"Accept": {"Text/Event-Stream"}}
-	if !IsStream(r) || IsTunnel(r) {
-		t.Error("event stream")
-	}
 	r.Header = http.Header{"Upgrade": {"foo"}, "Connection": {"close", "keep-alive, UPGRADE"}}
-	if !IsStream(r) || !IsTunnel(r) {
+	if !IsTunnel(r) {
 		t.Error("upgrade")
 	}
 }

@@ -67,7 +67,8 @@ func NewPathMatcher(patterns ...string) (*PathMatcher, error) {
 }
 
 // PagePaths returns a matcher for GET and HEAD of exactly these paths, such as
-// those of the pages that a site draws itself.
+// those of the pages that a site draws itself. They have no escapes: a percent
+// sign is one.
 func PagePaths(paths ...string) *PathMatcher {
 	m := &PathMatcher{get: true}
 	for _, p := range paths {

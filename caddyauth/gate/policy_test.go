@@ -410,7 +410,7 @@ func TestExtendedConnect(t *testing.T) {
 			if d := policy(t).Decide(r, nil, anonymous); d.Action != SignIn {
 				t.Errorf("private: %+v", d)
 			}
-			if Navigation(r) != Script || !IsTunnel(r) || !IsStream(r) {
+			if Navigation(r) != Script || !IsTunnel(r) {
 				t.Error("not a tunnel")
 			}
 		})

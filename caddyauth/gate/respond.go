@@ -2,7 +2,6 @@ package gate
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -19,6 +18,9 @@ type Site struct {
 	// URL is the request's URL as the client sent it, before any rewrite. Its
 	// host does not count. Nil means the request's own.
 	URL *url.URL
+	// Reference names the answer in the log, for the page to show. It may be
+	// empty.
+	Reference string
 }
 
 // Refusal is what a page needs to know of the request that it answers.
@@ -162,5 +164,5 @@ func writeJSON(w http.ResponseWriter, r *http.Request, status int, body answer) 
 	if err != nil {
 		return // two strings can always be marshaled
 	}
-	_, _ = io.WriteString(w, string(text))
+	_, _ = w.Write(text)
 }

@@ -51,7 +51,7 @@ func hostilePages(s string) map[string]pageFunc {
 		"verify request": pageOf((*Renderer).VerifyRequest, VerifyRequest{c}),
 		"denied":         pageOf((*Renderer).Denied, Denied{c, s, s, s}),
 		"unauthorized":   pageOf((*Renderer).Unauthorized, Unauthorized{c, s, s}),
-		"unavailable":    pageOf((*Renderer).Unavailable, Unavailable{c, s, s, 0, s}),
+		"unavailable":    pageOf((*Renderer).Unavailable, Unavailable{c, 0, s}),
 		"bad request":    pageOf((*Renderer).BadRequest, BadRequest{c, s}),
 	}
 }

@@ -115,13 +115,9 @@ func (r *Renderer) unauthorizedModel(v Unauthorized) *noticeModel {
 
 func (r *Renderer) unavailableModel(v Unavailable) *noticeModel {
 	m := r.noticeModel(v.Common, "error", "unavailable")
-	if v.ProviderName != "" {
-		m.say("unavailable.provider", "provider", v.ProviderName)
-	} else {
-		m.say("unavailable.text")
-	}
+	m.say("unavailable.text")
 	m.say("unavailable.hint")
-	m.Action = &actionModel{URL: v.RetryURL, Text: "retry"}
+	m.Action = &actionModel{Text: "retry"} // the same address
 	m.Reference = v.Reference
 	return m
 }

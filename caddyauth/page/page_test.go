@@ -69,7 +69,6 @@ func somePages() map[string]pageFunc {
 		"denied, unnamed":     pageOf((*Renderer).Denied, Denied{Common: site}),
 		"unauthorized":        pageOf((*Renderer).Unauthorized, Unauthorized{Common: site}),
 		"unavailable":         pageOf((*Renderer).Unavailable, Unavailable{Common: site}),
-		"unavailable, named":  pageOf((*Renderer).Unavailable, Unavailable{Common: site, ProviderName: "GitHub"}),
 		"bad request":         pageOf((*Renderer).BadRequest, BadRequest{Common: site}),
 	}
 }
@@ -210,10 +209,8 @@ func TestNotices(t *testing.T) {
 			403, "error", "Access denied", []string{"Your account does not have access"}, base + "/signout", true},
 		{"unauthorized", pageOf((*Renderer).Unauthorized, Unauthorized{Common: site, CallbackURL: back}),
 			401, "error", "Your session has ended", []string{"was not processed", "Sign in, then go back", "send it again"}, base + "/signin" + escaped, false},
-		{"unavailable", pageOf((*Renderer).Unavailable, Unavailable{Common: site, RetryURL: "/members/"}),
-			503, "error", "Temporarily unavailable", []string{"Signing in does not work", "again"}, "/members/", false},
-		{"unavailable, named", pageOf((*Renderer).Unavailable, Unavailable{Common: site, ProviderName: "Acme"}),
-			503, "error", "Temporarily unavailable", []string{"Acme did not answer"}, "", false},
+		{"unavailable", pageOf((*Renderer).Unavailable, Unavailable{Common: site}),
+			503, "error", "Temporarily unavailable", []string{"Signing in does not work", "again"}, "", false},
 		{"bad request", pageOf((*Renderer).BadRequest, BadRequest{Common: site, Reference: "k3v9-2xqa"}),
 			400, "error", "Bad request", []string{"could not be understood", "Reference: k3v9-2xqa"}, "", true},
 	}

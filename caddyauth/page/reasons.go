@@ -32,7 +32,6 @@ var reasons = map[string]string{
 	"session_failed":    "reason.session",
 	"session_too_large": "reason.session",
 
-	"credentials":         "reason.credentials",
 	"credentials_invalid": "reason.credentials",
 
 	"state_missing":        "reason.expired",
@@ -41,17 +40,14 @@ var reasons = map[string]string{
 	"state_mismatch":       "reason.expired",
 	"state_invalid":        "reason.expired",
 	"pkce_missing":         "reason.expired",
-	"pkce_invalid":         "reason.expired",
 	"nonce_missing":        "reason.expired",
-	"nonce_invalid":        "reason.expired",
 
 	"client_gone":          "reason.provider_unavailable",
 	"discovery_failed":     "reason.provider_unavailable",
 	"keys_unavailable":     "reason.provider_unavailable",
 	"provider_unavailable": "reason.provider_unavailable",
 
-	"client_rejected":       "reason.misconfigured",
-	"redirect_uri_mismatch": "reason.misconfigured",
+	"client_rejected": "reason.misconfigured",
 
 	"clock_skew":             "reason.provider_error",
 	"code_missing":           "reason.provider_error",

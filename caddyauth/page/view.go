@@ -150,11 +150,6 @@ type Unauthorized struct {
 // Unavailable is the content of the 503 page.
 type Unavailable struct {
 	Common
-	// ProviderName is what people call the provider that did not answer.
-	// Empty leaves it out.
-	ProviderName string
-	// RetryURL is where "try again" leads. Empty means the same address.
-	RetryURL string
 	// RetryAfter goes into the header of that name, in whole seconds, if it is
 	// positive.
 	RetryAfter time.Duration

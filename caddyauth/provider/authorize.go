@@ -27,7 +27,8 @@ func (p *oauthProvider) AuthorizationURL(ctx context.Context, r AuthorizationReq
 
 // authorizationQuery merges, weakest first: the endpoint's own query (RFC 6749
 // 3.1 says to keep it), the scope, configured parameters, those of this
-// request, and what the flow rests on.
+// request, and what the flow rests on. Demands are the exception: they stay as
+// they are configured.
 func (p *oauthProvider) authorizationQuery(own url.Values, r AuthorizationRequest) query {
 	q := make(query)
 	for name := range own {
@@ -39,7 +40,7 @@ func (p *oauthProvider) authorizationQuery(own url.Values, r AuthorizationReques
 	maps.Copy(q, p.cfg.authorizationParams())
 	maps.Copy(q, p.cfg.Params)
 	for name := range r.Extra {
-		if !Reserved(name) {
+		if _, configured := q[name]; !Reserved(name) && !(configured && slices.Contains(demands, name)) {
 			q[name] = r.Extra.Get(name)
 		}
 	}
@@ -58,6 +59,12 @@ func (p *oauthProvider) authorizationQuery(own url.Values, r AuthorizationReques
 	}
 	return q
 }
+
+// demands are the parameters by which a configuration narrows who may come back
+// and how: by strength of authentication (acr_values, claims), age of it
+// (max_age) or organization (hd). Anybody can send a sign-in request, so it may
+// add one but not relax it.
+var demands = []string{"acr_values", "claims", "hd", "max_age"}
 
 // query encodes in the order and the manner of NextAuth v4: the parameters that
 // every request has, then the rest, and %20 for a space.

@@ -53,6 +53,31 @@ func TestAuthorizationParameters(t *testing.T) {
 			t.Errorf("%v", q)
 		}
 	})
+	t.Run("demands are not relaxed", func(t *testing.T) {
+		for name, cfg := range map[string]func(*Config){
+			"params":        func(c *Config) { c.Params = demanded() },
+			"authorization": func(c *Config) { c.Authorization = &Authorization{Params: demanded()} },
+		} {
+			p := newEvil(t).provider(cfg)
+			extra := url.Values{"prompt": {"asked"}}
+			for name := range demanded() {
+				extra[name] = []string{"asked"}
+			}
+			q := authorizationURL(t, p, extra).Query()
+			for param, want := range demanded() {
+				if param == "prompt" {
+					want = "asked"
+				}
+				if got := q.Get(param); got != want {
+					t.Errorf("%s: %s is %q, want %q", name, param, got, want)
+				}
+			}
+		}
+		q := authorizationURL(t, newEvil(t).provider(nil), url.Values{"acr_values": {"asked"}, "max_age": {"0"}}).Query()
+		if q.Get("acr_values") != "asked" || q.Get("max_age") != "0" {
+			t.Errorf("where nothing is demanded, a request may: %v", q)
+		}
+	})
 	t.Run("reserved ones cannot be overridden", func(t *testing.T) {
 		extra := url.Values{}
 		for _, name := range flowParams {
@@ -71,6 +96,11 @@ func TestAuthorizationParameters(t *testing.T) {
 			t.Error("too much is reserved")
 		}
 	})
+}
+
+// demanded are configured parameters, of which prompt is no demand.
+func demanded() map[string]string {
+	return map[string]string{"acr_values": "gold", "hd": "example.com", "claims": "{}", "max_age": "600", "prompt": "login"}
 }
 
 func TestChallengeMethod(t *testing.T) {

@@ -9,7 +9,9 @@ import (
 // Cache keeps what was learned from identity providers: metadata, signing keys
 // and outages. It is safe for concurrent use and meant to outlive a reload of
 // the configuration, which would otherwise forget the keys just when they
-// cannot be fetched. It holds one small entry for each issuer ever configured.
+// cannot be fetched. It holds one entry for each issuer and for each address of
+// keys ever used, with what was kept of one document of at most 1 MiB, and drops
+// none: a document that has aged is still of use while its endpoint is down.
 type Cache struct {
 	mu       sync.Mutex
 	metadata map[string]*cached[*metadata]

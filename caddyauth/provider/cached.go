@@ -103,15 +103,15 @@ func (c *cached[T]) warm(f fetcher[T]) {
 }
 
 // down returns the failure that keeps the document away: one that is fresh and
-// not bridged by a stale document.
-func (c *cached[T]) down(now time.Time) (err error, since, retry time.Time, down bool) {
+// not bridged by a stale document. It is nil if there is none.
+func (c *cached[T]) down(now time.Time) (since, retry time.Time, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	have := !c.fetched.IsZero() && now.Sub(c.fetched) < staleFor
 	if c.err == nil || have || !now.Before(c.retry) {
-		return nil, time.Time{}, time.Time{}, false
+		return time.Time{}, time.Time{}, nil
 	}
-	return c.err, c.since, c.retry, true
+	return c.since, c.retry, c.err
 }
 
 // result is called after an attempt, or when none was allowed.

@@ -19,6 +19,9 @@ const (
 	maxBody = 1 << 20
 	// maxRedirects is generous for servers that add a slash or a locale.
 	maxRedirects = 3
+	// maxConns bounds the connections to one host. Calls beyond it wait: however
+	// many callbacks come, the provider sees no more than this at a time.
+	maxConns = 16
 	// userAgent is sent with every request: GitHub refuses those without one.
 	userAgent = "caddyauth"
 )
@@ -54,6 +57,7 @@ func newTransport(hosts []string) *http.Transport {
 		ForceAttemptHTTP2:      true,
 		MaxIdleConns:           4,
 		MaxIdleConnsPerHost:    2,
+		MaxConnsPerHost:        maxConns,
 		IdleConnTimeout:        30 * time.Second,
 		TLSHandshakeTimeout:    5 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
@@ -170,7 +174,7 @@ func decodeStrict(body []byte, v any) error {
 	d := json.NewDecoder(strings.NewReader(string(body)))
 	d.UseNumber()
 	if err := d.Decode(v); err != nil {
-		return fmt.Errorf("not the expected JSON: %w", err)
+		return clipError(fmt.Errorf("not the expected JSON: %w", err))
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("more than one JSON value")

@@ -11,6 +11,10 @@ import (
 
 // Config describes one provider that signs people in with OpenID Connect or
 // OAuth 2.0. Whatever the preset knows need not be repeated.
+//
+// The name that rules by user compare is the provider's own: GitHub's login, or
+// the claim `preferred_username` with oidc and keycloak. Where people may rename
+// themselves, such rules should name the account id instead.
 type Config struct {
 	// The preset (`github`, `google`, `keycloak`), or `oidc` for any issuer that
 	// supports OpenID Connect discovery, or `oauth2` for an OAuth 2.0 server
@@ -75,7 +79,11 @@ type Config struct {
 	// preset's.
 	Profile map[string][]string `json:"profile,omitempty"`
 
-	// Further parameters of the authorization request, such as `prompt`.
+	// Further parameters of the authorization request, such as `prompt`. They are
+	// defaults: a client of the REST API may ask for others with the query of
+	// POST `{base}/signin/{id}`, except that `acr_values`, `claims`, `hd` and
+	// `max_age` stay as they are given here. No parameter takes the place of a
+	// rule, as the person can change the address on the way to the provider.
 	Params map[string]string `json:"params,omitempty"`
 
 	// The origins that a sign-in form may lead to, for the page's content
@@ -92,7 +100,8 @@ type Authorization struct {
 	// The URL. Default: the preset's or the discovered one.
 	URL string `json:"url,omitempty"`
 
-	// Parameters of the authorization request, such as `audience`.
+	// Parameters of the authorization request, such as `audience`. They are
+	// defaults as `params` of the provider are, which win over these.
 	Params map[string]string `json:"params,omitempty"`
 }
 

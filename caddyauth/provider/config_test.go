@@ -53,6 +53,10 @@ func TestConfigErrors(t *testing.T) {
 		{"oauth2 with nonce", func(c *Config) {
 			*c = Config{Preset: "github", ClientID: "c", ClientSecret: "s", Checks: []string{"nonce"}}
 		}, []string{"a nonce needs OpenID Connect"}},
+		{"github with an issuer", func(c *Config) {
+			*c = Config{Preset: "github", ClientID: "c", ClientSecret: "s", Issuer: "https://ghe.example.com"}
+		}, []string{"provider github: it takes no issuer; for GitHub Enterprise use provider oauth2"}},
+		{"issuer with a user, and no URL", func(c *Config) { c.Issuer = "https://u:topsecret@sso.exam ple.com" }, []string{"issuer: it is not a URL"}},
 		{"github without userinfo", func(c *Config) { *c = Config{Preset: "github", ClientID: "c", ClientSecret: "s", Userinfo: "off"} }, []string{"the profile comes from a userinfo URL"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -108,6 +112,32 @@ func TestMissingAndEnvironment(t *testing.T) {
 	} {
 		if got := tc.cfg.Missing(); !slices.Equal(got, tc.want) {
 			t.Errorf("%+v: %v, want %v", tc.cfg, got, tc.want)
+		}
+	}
+}
+
+func TestPublic(t *testing.T) {
+	const google = "https://accounts.google.com"
+	for _, tc := range []struct {
+		cfg  Config
+		want string
+	}{
+		{Config{Preset: "github"}, "GitHub"},
+		{Config{Preset: "github", Issuer: "https://ghe.example.com"}, "GitHub"},
+		{Config{Preset: "google"}, "Google"},
+		{Config{Preset: "google", Issuer: google}, "Google"},
+		{Config{Preset: "google", Issuer: "https://id.example.com"}, "Google"},
+		{Config{Preset: "oidc", Issuer: google}, "Google"},
+		{Config{Preset: "oidc", Issuer: "https://Accounts.Google.com/"}, "Google"},
+		{Config{Preset: "keycloak", Issuer: google}, "Google"},
+		{Config{Preset: "oidc", Issuer: "https://github.com/login/oauth"}, "GitHub"},
+		{Config{Preset: "oidc", Issuer: google + ".example.com"}, ""},
+		{Config{Preset: "oidc"}, ""},
+		{Config{Preset: "oauth2"}, ""},
+		{Config{Preset: "credentials"}, ""},
+	} {
+		if got, public := tc.cfg.Public(); got != tc.want || public != (tc.want != "") {
+			t.Errorf("%+v: %q, %v", tc.cfg, got, public)
 		}
 	}
 }

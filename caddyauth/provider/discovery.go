@@ -34,9 +34,22 @@ type discoveryClaims struct {
 }
 
 // discover fetches and checks the discovery document of an issuer (OpenID
-// Connect Discovery 4). That the issuer is exactly the one asked for is checked
-// by go-oidc (4.3).
+// Connect Discovery 4). Its errors, which are logged and kept, quote what is
+// wrong with the document at no great length.
 func discover(ctx context.Context, client *http.Client, issuer string) (*metadata, error) {
+	m, err := fetchMetadata(ctx, client, issuer)
+	if err == nil {
+		err = m.check()
+	}
+	if err != nil {
+		return nil, clipError(err)
+	}
+	return m, nil
+}
+
+// fetchMetadata leaves it to go-oidc to check that the issuer is exactly the one
+// asked for (4.3).
+func fetchMetadata(ctx context.Context, client *http.Client, issuer string) (*metadata, error) {
 	strict := *client
 	strict.Transport = &statusTransport{next: client.Transport}
 	// The context has the same limit, and unlike the client's its end can be told
@@ -63,7 +76,7 @@ func discover(ctx context.Context, client *http.Client, issuer string) (*metadat
 	if err := op.Claims(&jwks); err != nil {
 		return nil, fmt.Errorf("discovery at %s: %w", issuer, err)
 	}
-	m := &metadata{
+	return &metadata{
 		issuer:        issuer,
 		authorization: op.Endpoint().AuthURL,
 		token:         op.Endpoint().TokenURL,
@@ -72,8 +85,7 @@ func discover(ctx context.Context, client *http.Client, issuer string) (*metadat
 		algs:          extra.Algs,
 		authMethods:   extra.AuthMethods,
 		issParam:      extra.IssParam,
-	}
-	return m, m.check()
+	}, nil
 }
 
 // check refuses endpoints that a tampered or careless document may name. An
@@ -140,24 +152,57 @@ func (m *metadata) clientAuth(configured string) string {
 	return clientAuthBasic
 }
 
-// statusTransport turns error statuses into errors whose status can be told,
-// which go-oidc renders as text together with the whole body.
+// statusTransport lets through what discovery goes on with: 200 and redirects to
+// somewhere. Any other status becomes an error that can be told from others;
+// go-oidc would render it as text together with the whole body.
 type statusTransport struct{ next http.RoundTripper }
 
 func (t *statusTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := t.next.RoundTrip(req)
-	if err != nil || resp.StatusCode < 400 {
+	if err != nil || resp.StatusCode == http.StatusOK || followable(resp) {
 		return resp, err
 	}
 	resp.Body.Close()
 	return nil, &statusError{host: req.URL.Host, status: resp.StatusCode}
 }
 
+// followable reports whether http.Client follows an answer instead of returning
+// it.
+func followable(resp *http.Response) bool {
+	switch resp.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
+		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return resp.Header.Get("Location") != ""
+	}
+	return false
+}
+
 // clip bounds what strangers may write into the log.
-func clip(s string) string {
-	const most = 200
+func clip(s string) string { return clipTo(s, 200) }
+
+func clipTo(s string, most int) string {
 	if len(s) > most {
 		s = s[:most] + "..."
 	}
 	return strings.ToValidUTF8(s, "?")
+}
+
+// maxErrorText bounds the text of an error that quotes a document, in bytes.
+const maxErrorText = 500
+
+// clippedError is an error with a text that is too long.
+type clippedError struct {
+	err  error
+	text string
+}
+
+func (e *clippedError) Error() string { return e.text }
+func (e *clippedError) Unwrap() error { return e.err }
+
+func clipError(err error) error {
+	text := err.Error()
+	if len(text) <= maxErrorText {
+		return err
+	}
+	return &clippedError{err, clipTo(text, maxErrorText)}
 }

@@ -64,8 +64,8 @@ func (p *oauthProvider) Down() (Outage, bool) {
 	if !p.preset.oidc || p.selfContained() {
 		return Outage{}, false
 	}
-	err, since, retry, down := p.cache.forIssuer(p.cfg.Issuer).down(p.now())
-	if !down {
+	since, retry, err := p.cache.forIssuer(p.cfg.Issuer).down(p.now())
+	if err == nil {
 		return Outage{}, false
 	}
 	return Outage{Reason: failure(context.Background(), ReasonDiscovery, err).Reason, Since: since, Retry: retry}, true

@@ -25,8 +25,11 @@ const (
 	ReasonCode Reason = "code_missing"
 	// ReasonPKCE: the callback comes without the verifier that the flow needs.
 	ReasonPKCE Reason = "pkce_missing"
-	// ReasonToken: the token endpoint refused the code or the client.
+	// ReasonToken: the token endpoint refused the code.
 	ReasonToken Reason = "token_endpoint_error"
+	// ReasonClientRejected: the token endpoint does not accept our client id and
+	// secret, or not for this.
+	ReasonClientRejected Reason = "client_rejected"
 	// ReasonTokenResponse: the token endpoint answered with something that is
 	// not a token response.
 	ReasonTokenResponse Reason = "token_response_invalid"
@@ -53,7 +56,7 @@ const (
 func Reasons() []Reason {
 	return []Reason{
 		ReasonUnavailable, ReasonDiscovery, ReasonIssuer, ReasonIss, ReasonCode,
-		ReasonPKCE, ReasonToken, ReasonTokenResponse, ReasonIDToken, ReasonClock,
+		ReasonPKCE, ReasonToken, ReasonClientRejected, ReasonTokenResponse, ReasonIDToken, ReasonClock,
 		ReasonNonce, ReasonKeys, ReasonUserinfo, ReasonProfile, ReasonCredentials,
 		ReasonClientGone,
 	}

@@ -142,7 +142,7 @@ func testWrongSecret(t *testing.T, op *testop.OP) {
 	p := mustNew(t, cfg, Options{})
 	cb := newFlow(p).callback(t, op, "alice")
 	_, err := p.Exchange(t.Context(), cb)
-	if ReasonOf(err) != ReasonToken {
+	if ReasonOf(err) != ReasonClientRejected {
 		t.Fatal(err)
 	}
 	for _, secret := range []string{cfg.ClientSecret, cb.Params.Get("code"), cb.CodeVerifier} {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,7 +20,8 @@ var errPrivate = errors.New("a private address")
 // guard keeps an identity provider from leading us into the network behind us.
 // Hosts that the operator wrote down may be anywhere. A host that only the
 // discovery document names may be at a private address if the operator's own
-// hosts are too: then both are inside.
+// hosts are at private addresses only: then both are inside. One public address
+// among them is enough to be a provider of the outside.
 //
 // The check is made when dialing, on the address that is dialed, so that a name
 // that changes its address between check and use gains nothing. Behind a proxy
@@ -95,29 +97,44 @@ func (g *guard) check(ctx context.Context, host, address string) error {
 	return fmt.Errorf("%w: discovery leads to %s at %s", errPrivate, host, ap.Addr())
 }
 
-// inside reports whether one of the operator's hosts is at a private address.
+// inside reports whether all of the operator's hosts are at private addresses,
+// and at no others. A host that cannot be resolved proves nothing: whoever can
+// keep its name from resolving must not gain by it.
 func (g *guard) inside(ctx context.Context) bool {
 	for _, h := range g.hosts {
 		addrs, err := g.resolve(ctx, h)
-		if err != nil {
-			continue
+		if err != nil || len(addrs) == 0 {
+			return false
 		}
 		for _, a := range addrs {
-			if private(a) {
-				return true
+			if !private(a) {
+				return false
 			}
 		}
 	}
-	return false
+	return len(g.hosts) > 0
 }
 
-// carrierNAT is shared address space (RFC 6598), where cloud metadata and
-// overlay networks live too.
-var carrierNAT = netip.MustParsePrefix("100.64.0.0/10")
+// privateNets are those that package netip has no word for.
+var privateNets = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"),     // this network (RFC 791): Linux takes some for its own
+	netip.MustParsePrefix("100.64.0.0/10"), // carrier NAT (RFC 6598), cloud metadata and overlay networks
+	netip.MustParsePrefix("240.0.0.0/4"),   // reserved (RFC 1112), and broadcast
+}
 
-// private reports whether an address is not on the public internet.
+// nat64 holds translated IPv4 addresses (RFC 6052).
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+
+// private reports whether an address is not on the public internet. One that a
+// gateway translates is as private as the IPv4 address in it: where there is
+// IPv6 only, every public IPv4 host is reached that way.
 func private(a netip.Addr) bool {
-	a = a.Unmap()
+	a = a.Unmap().WithZone("")
+	if nat64.Contains(a) {
+		b := a.As16()
+		a = netip.AddrFrom4([4]byte(b[12:]))
+	}
 	return a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsUnspecified() ||
-		a.IsMulticast() || a.IsInterfaceLocalMulticast() || carrierNAT.Contains(a)
+		a.IsMulticast() || a.IsInterfaceLocalMulticast() ||
+		slices.ContainsFunc(privateNets, func(p netip.Prefix) bool { return p.Contains(a) })
 }

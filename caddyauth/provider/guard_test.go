@@ -16,6 +16,9 @@ func TestPrivate(t *testing.T) {
 		"127.0.0.1": true, "::1": true, "10.1.2.3": true, "172.16.0.1": true, "192.168.1.1": true,
 		"169.254.169.254": true, "fe80::1": true, "fd00::1": true, "0.0.0.0": true, "::": true,
 		"100.64.0.1": true, "::ffff:10.0.0.1": true, "224.0.0.1": true,
+		"0.1.2.3": true, "240.0.0.1": true, "255.255.255.255": true, "fe80::1%eth0": true,
+		"64:ff9b::a00:1": true, "64:ff9b::7f00:1": true, "64:ff9b::a9fe:a9fe": true, // 10.0.0.1 and others, translated
+		"64:ff9b::808:808": false, "239.255.255.255": true, "223.255.255.255": false, "1.0.0.0": false,
 		"8.8.8.8": false, "2001:4860:4860::8888": false, "172.32.0.1": false, "100.128.0.1": false,
 	} {
 		if got := private(netip.MustParseAddr(addr)); got != want {
@@ -31,7 +34,11 @@ func TestGuard(t *testing.T) {
 			if addr == "" {
 				return nil, errors.New("no such host")
 			}
-			return []netip.Addr{netip.MustParseAddr(addr)}, nil
+			var list []netip.Addr
+			for a := range strings.FieldsSeq(addr) {
+				list = append(list, netip.MustParseAddr(a))
+			}
+			return list, nil
 		}
 	}
 	for _, tc := range []struct {
@@ -44,6 +51,12 @@ func TestGuard(t *testing.T) {
 		{"public to mapped private", "203.0.113.1", "[::ffff:10.0.0.1]:443", false},
 		{"private to private", "10.0.0.1", "10.0.0.2:443", true},
 		{"unknown to private", "", "10.0.0.2:443", false},
+		{"half public to private", "203.0.113.1 10.0.0.1", "10.0.0.2:443", false},
+		{"half private to private", "10.0.0.1 203.0.113.1", "10.0.0.2:443", false},
+		{"private twice to private", "10.0.0.1 fd00::1", "10.0.0.2:443", true},
+		{"loopback to loopback", "127.0.0.1 ::1", "127.0.0.1:443", true},
+		{"public to translated private", "203.0.113.1", "[64:ff9b::a00:1]:443", false},
+		{"nowhere to private", " ", "10.0.0.2:443", false},
 		{"nonsense", "10.0.0.1", "nonsense", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -56,6 +69,38 @@ func TestGuard(t *testing.T) {
 				t.Error("trust is misplaced")
 			}
 		})
+	}
+}
+
+// One of two hosts being inside says nothing about the other.
+func TestGuardAllHosts(t *testing.T) {
+	addrs := map[string]string{"sso.example.com": "203.0.113.1", "keys.internal": "10.0.0.1", "sso.internal": "10.0.0.2"}
+	for _, tc := range []struct {
+		hosts []string
+		ok    bool
+	}{
+		{[]string{"sso.internal", "keys.internal"}, true},
+		{[]string{"keys.internal", "sso.example.com"}, false},
+		{[]string{"sso.example.com", "keys.internal"}, false},
+		{[]string{"sso.internal", "unknown.example"}, false},
+		{nil, false},
+	} {
+		g := newGuard(tc.hosts)
+		g.resolve = func(_ context.Context, host string) ([]netip.Addr, error) {
+			if addrs[host] == "" {
+				return nil, errors.New("no such host")
+			}
+			return []netip.Addr{netip.MustParseAddr(addrs[host])}, nil
+		}
+		if err := g.check(t.Context(), "token.internal", "10.0.0.3:443"); (err == nil) != tc.ok {
+			t.Errorf("%v: %v", tc.hosts, err)
+		}
+	}
+}
+
+func TestConnectionsAreBounded(t *testing.T) {
+	if n := newTransport(nil).MaxConnsPerHost; n <= 0 || n > 64 {
+		t.Errorf("%d connections to a provider", n)
 	}
 }
 

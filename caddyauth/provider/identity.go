@@ -12,7 +12,9 @@ type Identity struct {
 	Profile map[string]any
 
 	// Login is the name the account has at the provider (GitHub's login,
-	// Keycloak's preferred_username, the key in the users file), if it has one.
+	// preferred_username with oidc and keycloak, the key in the users file), if it
+	// has one of at most 255 bytes. Providers may let people change it: the name
+	// that lasts is Account.ProviderAccountID.
 	Login string
 
 	// Verified is true if the provider vouches for the e-mail address.

@@ -94,8 +94,9 @@ func (p *oauthProvider) complete() {
 		userinfo:      cmp.Or(c.userinfoURL(), known.userinfo),
 		jwks:          c.JWKS,
 	}
+	_, public := c.Public()
 	p.info = Info{
-		ID: c.ID, Name: p.name(), Type: TypeOAuth, Public: known.public && c.Issuer == known.issuer,
+		ID: c.ID, Name: p.name(), Type: TypeOAuth, Public: public,
 		FormAction: c.FormAction, Issuer: c.Issuer,
 		// Subjects may differ from client to client (OpenID Connect Core 8.1).
 		Realm: realm(c.Issuer, p.static.token, p.static.userinfo, c.ClientID),

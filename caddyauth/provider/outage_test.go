@@ -64,11 +64,12 @@ func TestDiscoveryFailures(t *testing.T) {
 			})
 		}, ReasonDiscovery},
 		{"UINFO-04 gzip bomb", func(op *evilOP) {
+			// Packed before anybody waits, which takes long with the race detector.
+			var b bytes.Buffer
+			z := gzip.NewWriter(&b)
+			z.Write(make([]byte, 8*maxBody))
+			z.Close()
 			op.replace("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
-				var b bytes.Buffer
-				z := gzip.NewWriter(&b)
-				z.Write(make([]byte, 64<<20))
-				z.Close()
 				w.Header().Set("Content-Encoding", "gzip")
 				w.Write(b.Bytes())
 			})
@@ -86,6 +87,47 @@ func TestDiscoveryFailures(t *testing.T) {
 			}
 		})
 	}
+	t.Run("IDP-13 no answer but 200 is read", func(t *testing.T) {
+		for _, status := range []int{201, 202, 203, 206, 226, 300, 301, 302, 304, 305, 404} {
+			op := newEvil(t)
+			op.replace("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(status)
+				if status != 304 {
+					io.WriteString(w, strings.Repeat("secret of the inside ", 1000))
+				}
+			})
+			err := authorize(op.provider(nil), t.Context())
+			told, _ := errors.AsType[*statusError](err)
+			if told == nil || told.status != status || ReasonOf(err) != ReasonDiscovery {
+				t.Errorf("%d: %.300v", status, err)
+			}
+			if strings.Contains(err.Error(), "secret") {
+				t.Errorf("%d: the body is in the error", status)
+			}
+		}
+	})
+	t.Run("errors are of bounded length", func(t *testing.T) {
+		long := strings.Repeat("x", 100_000)
+		for name, lie := range map[string]func(op *evilOP){
+			"endpoint": func(op *evilOP) { op.metadata = set("token_endpoint", "gopher://"+long) },
+			"type": func(op *evilOP) {
+				op.replace("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Content-Type", "text/"+long[:40_000])
+				})
+			},
+		} {
+			op := newEvil(t)
+			lie(op)
+			if err := authorize(op.provider(nil), t.Context()); err == nil || len(err.Error()) > 2*maxErrorText {
+				t.Errorf("%s: an error of %d bytes", name, len(err.Error()))
+			}
+		}
+		var n []int
+		if err := decodeStrict([]byte("["+strings.Repeat("9", 100_000)+"]"), &n); err == nil || len(err.Error()) > 2*maxErrorText {
+			t.Errorf("JSON: an error of %d bytes", len(err.Error()))
+		}
+	})
 	t.Run("a redirect within the origin is followed", func(t *testing.T) {
 		op := newEvil(t)
 		op.replace("/.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
@@ -302,7 +344,10 @@ func TestTokenEndpoint(t *testing.T) {
 		code    string
 	}{
 		{"IDP-13 400 JSON", answer(400, js, `{"error":"invalid_grant","error_description":"Code the code expired"}`), ReasonToken, "invalid_grant"},
-		{"IDP-13 401 JSON", answer(401, js, `{"error":"invalid_client"}`), ReasonToken, "invalid_client"},
+		{"IDP-13 401 JSON", answer(401, js, `{"error":"invalid_client"}`), ReasonClientRejected, "invalid_client"},
+		{"IDP-13 400 another client error", answer(400, js, `{"error":"unauthorized_client"}`), ReasonClientRejected, "unauthorized_client"},
+		{"IDP-13 GitHub's client error", answer(200, js, `{"error":"incorrect_client_credentials"}`), ReasonClientRejected, "incorrect_client_credentials"},
+		{"IDP-13 client error of a broken server", answer(500, js, `{"error":"invalid_client"}`), ReasonUnavailable, "invalid_client"},
 		{"IDP-13 500 HTML", answer(500, "text/html", `<h1>the code</h1>`), ReasonUnavailable, ""},
 		{"IDP-13 400 HTML", answer(400, "text/html", `<h1>the code</h1>`), ReasonToken, ""},
 		{"IDP-13 200 with error", answer(200, js, `{"error":"bad_verification_code","error_description":"x"}`), ReasonToken, "bad_verification_code"},

@@ -99,14 +99,6 @@ func Presets() []string {
 	return ids
 }
 
-// Services returns the ids of the presets that stand for a service, those that
-// can be named without further configuration in the file.
-func Services() []string {
-	return slices.DeleteFunc(Presets(), func(id string) bool {
-		return id == presetOIDC || id == presetOAuth2
-	})
-}
-
 // googleDomain follows Google's own rule for when an address is authoritative:
 // an account at Workspace says so with hd, and gmail.com is Google's. A private
 // Google account may be registered with any address of any company, verified

@@ -141,6 +141,7 @@ func TestInfo(t *testing.T) {
 		{Config{Preset: "keycloak", Issuer: "https://sso.example.com/realms/acme"}, Info{ID: "keycloak", Name: "Keycloak", Logo: "keycloak", Issuer: "https://sso.example.com/realms/acme"}},
 		{Config{Preset: "oidc", ID: "acme", Issuer: "https://sso.example.com"}, Info{ID: "acme", Name: "sso.example.com", Issuer: "https://sso.example.com"}},
 		{Config{Preset: "oidc", Name: "ACME", Issuer: "https://sso.example.com"}, Info{ID: "oidc", Name: "ACME", Issuer: "https://sso.example.com"}},
+		{Config{Preset: "oidc", Issuer: "https://accounts.google.com"}, Info{ID: "oidc", Name: "accounts.google.com", Public: true, Issuer: "https://accounts.google.com"}},
 	} {
 		tc.cfg.ClientID, tc.cfg.ClientSecret, tc.want.Type = "c", "s", TypeOAuth
 		got := mustNew(t, tc.cfg, Options{}).Info()
@@ -150,9 +151,6 @@ func TestInfo(t *testing.T) {
 	}
 	if got, want := Presets(), []string{"github", "google", "keycloak", "oauth2", "oidc"}; !slices.Equal(got, want) {
 		t.Errorf("Presets() = %v", got)
-	}
-	if got, want := Services(), []string{"github", "google", "keycloak"}; !slices.Equal(got, want) {
-		t.Errorf("Services() = %v", got)
 	}
 }
 

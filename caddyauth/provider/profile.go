@@ -15,7 +15,7 @@ var profileFields = []string{"id", "name", "email", "image"}
 // Bounds of the fields. What is longer is treated as missing: it would not fit
 // a cookie, and is no name and no address.
 const (
-	maxID    = 255
+	maxID    = 255 // of the login too
 	maxName  = 1024
 	maxEmail = 320 // RFC 3696 3, with its erratum
 	maxImage = 4096
@@ -49,7 +49,7 @@ func (s *signIn) identity() (*Identity, error) {
 		out.Account.IDToken = s.tokens.id // verified
 	}
 	for _, name := range s.p.preset.login {
-		if login, ok := claim.Text(s.profile[name]); ok && login != "" {
+		if login, ok := claim.Text(s.profile[name]); ok && login != "" && len(login) <= maxID {
 			out.Login = login
 			break
 		}

@@ -177,23 +177,28 @@ func TestGoogleDomain(t *testing.T) {
 }
 
 func TestText(t *testing.T) {
-	var v struct {
-		A, B, C, D Text `json:",omitzero"`
+	for _, tc := range []struct {
+		text         Text
+		want         any
+		zero, isText bool
+	}{{Text{}, nil, true, false}, {Null(), nil, false, false}, {String("x"), "x", false, true}, {String(""), "", false, true}} {
+		if _, ok := tc.text.Get(); tc.text.Any() != tc.want || tc.text.IsZero() != tc.zero || ok != tc.isText {
+			t.Errorf("%+v: %v, zero %v, string %v", tc.text, tc.text.Any(), tc.text.IsZero(), ok)
+		}
 	}
-	v.B, v.C, v.D = Null(), String("x"), String("")
-	b, err := json.Marshal(v)
-	if err != nil || string(b) != `{"B":null,"C":"x","D":""}` {
-		t.Errorf("%s, %v", b, err)
-	}
-	got := v
-	v.B = String("overwritten")
-	if err := json.Unmarshal(b, &v); err != nil || v != got {
-		t.Errorf("%+v, %v", v, err)
-	}
-	if json.Unmarshal([]byte(`{"A":1}`), &v) == nil {
-		t.Error("a number is no text")
-	}
-	if v.A.Any() != nil || v.B.Any() != nil || v.C.Any() != "x" || !v.B.IsNull() || v.A.IsNull() {
-		t.Error("the three states are mixed up")
+}
+
+// A login goes into cookies, headers and logs.
+func TestLoginIsBounded(t *testing.T) {
+	for n, want := range map[int]bool{1: true, maxID: true, maxID + 1: false, 1 << 16: false} {
+		op := newEvil(t)
+		op.claims = set("preferred_username", strings.Repeat("l", n))
+		id, err := op.exchange(op.provider(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (id.Login != "") != want {
+			t.Errorf("a login of %d bytes became one of %d", n, len(id.Login))
+		}
 	}
 }

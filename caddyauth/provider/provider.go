@@ -85,7 +85,8 @@ type AuthorizationRequest struct {
 	// sent with it is always S256.
 	CodeChallenge string
 	// Extra are further parameters, from the query of POST /signin/:provider.
-	// They override the provider's own but none that the flow rests on.
+	// They override the provider's own, but neither those that the flow rests on
+	// nor configured acr_values, claims, hd and max_age.
 	Extra url.Values
 	// Issuer is where this site serves an embedded identity provider. Others
 	// ignore it.

@@ -1,7 +1,5 @@
 package provider
 
-import "encoding/json"
-
 // Text is a string the way a JavaScript object property holds one: it can be
 // absent (undefined), null, or a string. NextAuth drops absent properties from
 // its tokens and sessions but keeps null ones, and clients can tell.
@@ -32,10 +30,7 @@ func (t Text) Get() (string, bool) { return t.s, t.kind == textString }
 // String returns the string, "" if t is absent or null.
 func (t Text) String() string { return t.s }
 
-// IsNull reports whether t is null.
-func (t Text) IsNull() bool { return t.kind == textNull }
-
-// IsZero reports whether t is absent. It makes the JSON option omitzero work.
+// IsZero reports whether t is absent.
 func (t Text) IsZero() bool { return t.kind == textAbsent }
 
 // Any returns nil or the string, for a map that becomes JSON. The caller leaves
@@ -43,24 +38,6 @@ func (t Text) IsZero() bool { return t.kind == textAbsent }
 func (t Text) Any() any {
 	if t.kind == textString {
 		return t.s
-	}
-	return nil
-}
-
-// MarshalJSON writes null for null and, having no better choice, for absent.
-func (t Text) MarshalJSON() ([]byte, error) {
-	return json.Marshal(t.Any())
-}
-
-// UnmarshalJSON reads null or a string.
-func (t *Text) UnmarshalJSON(b []byte) error {
-	var s *string
-	if err := json.Unmarshal(b, &s); err != nil {
-		return err
-	}
-	*t = Null()
-	if s != nil {
-		*t = String(*s)
 	}
 	return nil
 }

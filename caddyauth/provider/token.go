@@ -11,6 +11,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,11 +80,18 @@ func (p *oauthProvider) tokenError(ctx context.Context, m *metadata, err error, 
 	} else {
 		e.Err = fmt.Errorf("%s says %q: %q", host, e.Code, clip(text))
 	}
-	if retrieve.ErrorCode == "temporarily_unavailable" || retrieve.Response.StatusCode >= 500 {
+	switch code := retrieve.ErrorCode; {
+	case code == "temporarily_unavailable", retrieve.Response.StatusCode >= 500:
 		e.Reason = ReasonUnavailable
+	case slices.Contains(clientErrors, code):
+		e.Reason = ReasonClientRejected
 	}
 	return e
 }
+
+// clientErrors are the error codes that are about us (RFC 6749 5.2), the last
+// one in GitHub's words.
+var clientErrors = []string{"invalid_client", "unauthorized_client", "incorrect_client_credentials"}
 
 // readTokens checks the response. A token of another type than bearer, such as
 // DPoP, could not be used as one (RFC 6749 7.1).

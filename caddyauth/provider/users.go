@@ -24,11 +24,16 @@ const (
 	maxHashWait = 10 * time.Second
 )
 
-// hashing bounds how many password hashes are computed at once in this process:
-// each takes a processor and up to 256 MiB.
-var hashing = make(chan struct{}, runtime.GOMAXPROCS(0))
+// hashing bounds how many password hashes are computed at once in this process.
+// Each takes up to 256 MiB and keeps one processor busy for a good part of a
+// second, or as many as its parallelism says. Half of the processors are left
+// for requests that only need a session: a flood of passwords slows down
+// signing in, not the site.
+var hashing = make(chan struct{}, hashSlots(runtime.GOMAXPROCS(0)))
 
-// Users is provider "credentials": accounts from a file.
+func hashSlots(processors int) int { return max(1, processors/2) }
+
+// Users is a credentials provider: accounts from a file.
 //
 // The file is YAML as Authelia's users database
 //
@@ -45,14 +50,17 @@ var hashing = make(chan struct{}, runtime.GOMAXPROCS(0))
 // file counts within two seconds. A file that cannot be read or has a mistake
 // in it changes nothing and is logged once.
 type Users struct {
-	path string
-	now  func() time.Time
-	log  *zap.Logger
+	id    string
+	path  string
+	now   func() time.Time
+	log   *zap.Logger
+	start time.Time // when this provider was made
 
 	file atomic.Pointer[usersFile]
-	// next is when the file is to be looked at again, in nanoseconds since the
-	// epoch. Whoever moves it on is the one to look, so that no lock and no
-	// goroutine is needed.
+	// next is when the file is to be looked at again, in nanoseconds since start:
+	// a difference of times is taken from the monotonic clock, so that a wall
+	// clock which is set back does not put the next look off. Whoever moves it on
+	// is the one to look, so that no lock and no goroutine is needed.
 	next atomic.Int64
 	seen atomic.Pointer[sight]
 
@@ -63,26 +71,29 @@ type Users struct {
 type sight struct {
 	info os.FileInfo // nil if it could not be
 	// young is true if the file had changed just before it was read: it may
-	// have been in the middle of being written.
+	// have been in the middle of being written. A time of change that lies in
+	// the future says nothing of the kind, and would do so until it has come.
 	young bool
 	// problem is what was wrong with it, so that each mistake is logged once.
 	problem string
 }
 
-// NewUsers reads a file of users. Of the options Now and Log are used.
-func NewUsers(path string, opt Options) (*Users, error) {
-	u := &Users{path: path, now: opt.Now, log: opt.Log}
+// NewUsers reads a file of users for a provider of that id, by default
+// "credentials". Of the options Now and Log are used.
+func NewUsers(id, path string, opt Options) (*Users, error) {
+	u := &Users{id: cmp.Or(id, TypeCredentials), path: path, now: opt.Now, log: opt.Log}
 	if u.now == nil {
 		u.now = time.Now
 	}
 	if u.log == nil {
 		u.log = zap.NewNop()
 	}
+	u.start = u.now()
 	file, s, err := u.read()
 	if err != nil {
 		return nil, fmt.Errorf("users file %s: %w", path, err)
 	}
-	u.next.Store(u.now().Add(lookEvery).UnixNano())
+	u.next.Store(int64(lookEvery))
 	u.use(file, s)
 	if s.info.Mode().Perm()&0o004 != 0 && runtime.GOOS != "windows" {
 		u.log.Warn("the users file can be read by everybody on this machine", zap.String("file", path))
@@ -92,7 +103,7 @@ func NewUsers(path string, opt Options) (*Users, error) {
 
 // Info describes the provider.
 func (u *Users) Info() Info {
-	return Info{ID: "credentials", Name: "Credentials", Type: TypeCredentials, Realm: realm("users", u.path)}
+	return Info{ID: u.id, Name: "Credentials", Type: TypeCredentials, Realm: realm("users", u.path)}
 }
 
 // Fields describes the form.
@@ -104,7 +115,8 @@ func (u *Users) Fields() []Field {
 }
 
 // Live returns the user as the file has it, false if the user was removed or
-// disabled. It neither locks nor allocates.
+// disabled. It takes no lock and, but for one caller every two seconds, nothing
+// else than a lookup: that one looks at the file, and reads it if it has changed.
 func (u *Users) Live(login string) (Person, bool) {
 	if found := u.current().users[login]; found != nil && found.active() {
 		return found.Person, true
@@ -171,7 +183,7 @@ func (u *user) identity(now time.Time) *Identity {
 
 // current returns the users, after a look at the file if that is due.
 func (u *Users) current() *usersFile {
-	now := u.now().UnixNano()
+	now := int64(u.now().Sub(u.start))
 	next := u.next.Load()
 	if now >= next && u.next.CompareAndSwap(next, now+int64(lookEvery)) {
 		u.look()
@@ -233,7 +245,8 @@ func (u *Users) read() (*usersFile, *sight, error) {
 	if s.info, err = f.Stat(); err != nil {
 		return nil, s, err
 	}
-	s.young = u.now().Sub(s.info.ModTime()) < lookEvery
+	age := u.now().Sub(s.info.ModTime())
+	s.young = age >= 0 && age < lookEvery
 	data, err := io.ReadAll(io.LimitReader(f, maxUsersFile+1))
 	if err != nil {
 		return nil, s, err

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -51,7 +52,7 @@ func writeUsers(t *testing.T, text string) *usersFixture {
 	f.write(text)
 	core, logs := observer.New(zap.DebugLevel)
 	f.logs = logs
-	u, err := NewUsers(f.path, Options{Now: func() time.Time { return f.now }, Log: zap.New(core)})
+	u, err := NewUsers("", f.path, Options{Now: func() time.Time { return f.now }, Log: zap.New(core)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,19 +271,19 @@ func TestUsersFileErrors(t *testing.T) {
 			if err := os.WriteFile(path, []byte(tc.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			_, err := NewUsers(path, Options{})
+			_, err := NewUsers("", path, Options{})
 			if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.HasPrefix(err.Error(), "users file "+path+": ") {
 				t.Errorf("%v\nwant %s", err, tc.want)
 			}
 		})
 	}
 	t.Run("missing", func(t *testing.T) {
-		if _, err := NewUsers(filepath.Join(t.TempDir(), "none"), Options{}); !errors.Is(err, os.ErrNotExist) {
+		if _, err := NewUsers("", filepath.Join(t.TempDir(), "none"), Options{}); !errors.Is(err, os.ErrNotExist) {
 			t.Error(err)
 		}
 	})
 	t.Run("a directory", func(t *testing.T) {
-		if _, err := NewUsers(t.TempDir(), Options{}); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		if _, err := NewUsers("", t.TempDir(), Options{}); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 			t.Error(err)
 		}
 	})
@@ -453,7 +454,7 @@ func TestUsersFileYoung(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := info.ModTime()
-	u, err := NewUsers(path, Options{Now: func() time.Time { return now }})
+	u, err := NewUsers("", path, Options{Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -467,11 +468,45 @@ func TestUsersFileYoung(t *testing.T) {
 	}
 }
 
+// setBack returns t with the wall clock set back and the monotonic one as it is:
+// what time.Now returns after somebody corrected the time.
+func setBack(t time.Time, seconds uint64) time.Time {
+	*(*uint64)(unsafe.Pointer(&t)) -= seconds << 30 // see the comment in package time
+	return t
+}
+
+func TestUsersClockSetBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "users")
+	write := func(name string) {
+		if err := os.WriteFile(path, []byte(name+":"+bcryptHash("p")+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("before")
+	start := time.Now()
+	now := start
+	u, err := NewUsers("", path, Options{Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now = setBack(start.Add(lookEvery), 3600)
+	if now.Sub(start) != lookEvery || now.Unix() > start.Unix()-3590 {
+		t.Fatalf("the clock of this test does not work: %v, %v", start, now)
+	}
+	write("afterwards")
+	if _, ok := u.Live("afterwards"); !ok {
+		t.Error("the file is not looked at until the clock has caught up")
+	}
+	if seen := u.seen.Load(); seen.young {
+		t.Error("a file from the future would be read every two seconds for an hour")
+	}
+}
+
 func TestUsersConcurrently(t *testing.T) {
 	f := writeUsers(t, usersFileText())
 	start := f.now
 	var mu sync.Mutex
-	u, err := NewUsers(f.path, Options{Now: func() time.Time { mu.Lock(); defer mu.Unlock(); start = start.Add(lookEvery / 4); return start }})
+	u, err := NewUsers("", f.path, Options{Now: func() time.Time { mu.Lock(); defer mu.Unlock(); start = start.Add(lookEvery / 4); return start }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -498,6 +533,17 @@ func TestUsersConcurrently(t *testing.T) {
 	wg.Wait()
 	if n := runtime.NumGoroutine(); n > before {
 		t.Errorf("%d goroutines, %d before", n, before)
+	}
+}
+
+func TestHashSlots(t *testing.T) {
+	for processors, want := range map[int]int{1: 1, 2: 1, 3: 1, 4: 2, 64: 32} {
+		if got := hashSlots(processors); got != want {
+			t.Errorf("%d of %d processors", got, processors)
+		}
+	}
+	if got, all := cap(hashing), runtime.GOMAXPROCS(0); got >= all && all > 1 {
+		t.Errorf("passwords may take %d of %d processors", got, all)
 	}
 }
 
@@ -531,7 +577,7 @@ func TestWorldReadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	core, logs := observer.New(zap.WarnLevel)
-	if _, err := NewUsers(f.path, Options{Log: zap.New(core)}); err != nil {
+	if _, err := NewUsers("", f.path, Options{Log: zap.New(core)}); err != nil {
 		t.Fatal(err)
 	}
 	if logs.FilterMessageSnippet("read by everybody").Len() != 1 {
@@ -542,6 +588,13 @@ func TestWorldReadable(t *testing.T) {
 func TestUsersInfo(t *testing.T) {
 	f := writeUsers(t, usersFileText())
 	if got := f.Info(); got.ID != "credentials" || got.Name != "Credentials" || got.Type != TypeCredentials || got.Public {
+		t.Errorf("%+v", got)
+	}
+	u, err := NewUsers("staff", f.path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := u.Info(); got.ID != "staff" || got.Type != TypeCredentials || got.Realm != f.Info().Realm {
 		t.Errorf("%+v", got)
 	}
 	fields := f.Fields()
@@ -566,7 +619,7 @@ func BenchmarkLive(b *testing.B) {
 	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	u, err := NewUsers(path, Options{})
+	u, err := NewUsers("", path, Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

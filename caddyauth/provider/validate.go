@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/caddyauth/gateway/caddyauth/internal/loopback"
 	"github.com/caddyauth/gateway/caddyauth/internal/nearest"
 )
 
@@ -59,13 +59,33 @@ func (c *Config) Missing() []string {
 
 // Public reports whether anybody can get an account at the provider, and what
 // people call it. It is Info.Public for a configuration that may yet lack
-// something. An issuer from the environment is not known here.
+// something; placeholders and what the environment has must be filled in. A
+// public preset stays public whatever its issuer is set to, and a public
+// service is one under any preset that discovers it.
 func (c *Config) Public() (name string, public bool) {
 	p := presets[c.Preset]
-	if p == nil || !p.public || c.Issuer != "" && c.Issuer != p.issuer {
+	switch {
+	case p == nil:
+		return "", false
+	case p.public:
+		return p.name, true
+	case !p.oidc:
 		return "", false
 	}
-	return p.name, true
+	issuer := strings.TrimRight(c.Issuer, "/")
+	for _, id := range Presets() {
+		if known := presets[id]; known.public && strings.EqualFold(issuer, known.issuer) {
+			return known.name, true
+		}
+	}
+	return "", false
+}
+
+// FixedIssuer reports whether the preset is a service without discovery: an
+// issuer of one's own would be ignored, as the endpoints stay the service's.
+func (c *Config) FixedIssuer() bool {
+	p := presets[c.Preset]
+	return p != nil && !p.oidc && p.issuer != ""
 }
 
 // The values of Config.ClientAuth.
@@ -85,6 +105,12 @@ var flowParams = []string{
 	"client_id", "redirect_uri", "response_type", "response_mode", "state", "nonce",
 	"code_challenge", "code_challenge_method", "request", "request_uri", "client_secret", "callbackUrl",
 }
+
+// ValidID reports whether an id can be a segment of the provider's URLs.
+func ValidID(id string) bool { return idPattern.MatchString(id) }
+
+// CheckNames returns the words of Config.Checks.
+func CheckNames() []string { return slices.Clone(checkNames) }
 
 // Reserved reports whether an authorization request parameter is set by the
 // flow alone.
@@ -122,7 +148,7 @@ func (p *problems) add(format string, args ...any) {
 // validate reports everything that is wrong with c, whose preset exists.
 func (c *Config) validate() error {
 	p := &problems{id: c.ProviderID()}
-	if !idPattern.MatchString(p.id) {
+	if !ValidID(p.id) {
 		p.add("an id has lower-case letters, digits, - and _ only")
 	}
 	c.validateMissing(p)
@@ -183,7 +209,9 @@ func (c *Config) validateMissing(p *problems) {
 }
 
 func (c *Config) validateURLs(p *problems) {
-	if c.Issuer != "" {
+	if c.Issuer != "" && c.FixedIssuer() {
+		p.add("it takes no issuer; for GitHub Enterprise use provider oauth2")
+	} else if c.Issuer != "" {
 		u, err := endpointURL(c.Issuer)
 		switch {
 		case err != nil:
@@ -254,6 +282,8 @@ func (c *Config) validateWords(p *problems) {
 func endpointURL(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
+	case err != nil && strings.Contains(raw, "@"):
+		return nil, errors.New("it is not a URL") // there may be a password in it
 	case err != nil:
 		return nil, fmt.Errorf("%q is not a URL", raw)
 	case u.Host == "" || u.Hostname() == "" || u.Opaque != "":
@@ -262,17 +292,8 @@ func endpointURL(raw string) (*url.URL, error) {
 		return nil, fmt.Errorf("the URL for host %q has a user name in it", u.Host)
 	case u.Fragment != "" || strings.HasSuffix(raw, "#"):
 		return nil, fmt.Errorf("%q has a fragment", raw)
-	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
+	case u.Scheme == "https", u.Scheme == "http" && loopback.Is(u.Hostname()):
 		return u, nil
 	}
 	return nil, fmt.Errorf("%q must be an https URL", raw)
-}
-
-// loopback reports whether a host name means this machine (RFC 6761 6.3).
-func loopback(host string) bool {
-	if addr, err := netip.ParseAddr(host); err == nil {
-		return addr.Unmap().IsLoopback()
-	}
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }

@@ -16,7 +16,8 @@ type Rate struct {
 	Per time.Duration
 }
 
-// DefaultKeys is how many keys a Limiter tracks by default, about 3 MiB.
+// DefaultKeys is how many keys a Limiter tracks by default: 65,536 of 16 bytes
+// each, 1 MiB.
 const DefaultKeys = 1 << 16
 
 // Limiter is a set of token buckets, one for each key. It is safe for
@@ -29,9 +30,16 @@ type Limiter struct {
 	rate Rate
 	now  func() time.Time
 	seed maphash.Seed
+	// start is where bucket times are counted from. A difference of times is
+	// taken from the monotonic clock: one that is set back would refuse everybody
+	// until it has caught up, one that is set forward would fill all buckets.
+	start time.Time
 
-	mu   sync.Mutex
+	mu sync.Mutex
+	// sets are made when the first key comes: a Caddy may have hundreds of
+	// sites, and most of them are idle.
 	sets []set
+	n    int // how many sets
 }
 
 // ways is how many keys may live in one set before they displace each other.
@@ -40,7 +48,8 @@ const ways = 8
 type set [ways]bucket
 
 // bucket is stored as the time at which it will be full again (generic cell
-// rate algorithm): one number instead of a count and a time.
+// rate algorithm), in nanoseconds since start: one number instead of a count and
+// a time.
 type bucket struct {
 	key  uint64
 	full int64
@@ -56,10 +65,11 @@ func New(rate Rate, maxKeys int, now func() time.Time) *Limiter {
 		now = time.Now
 	}
 	return &Limiter{
-		rate: rate,
-		now:  now,
-		seed: maphash.MakeSeed(),
-		sets: make([]set, (maxKeys+ways-1)/ways),
+		rate:  rate,
+		now:   now,
+		start: now(),
+		seed:  maphash.MakeSeed(),
+		n:     (maxKeys + ways - 1) / ways,
 	}
 }
 
@@ -73,7 +83,7 @@ func (l *Limiter) Allow(key string) bool {
 		return true
 	}
 	h := maphash.String(l.seed, key)
-	now := l.now().UnixNano()
+	now := int64(l.now().Sub(l.start))
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -81,9 +91,12 @@ func (l *Limiter) Allow(key string) bool {
 }
 
 // slot finds the key's bucket, else a free one, else the one that is fullest
-// and so remembers least.
+// and so remembers least. It needs l.mu.
 func (l *Limiter) slot(h uint64, now int64) *bucket {
-	s := &l.sets[h%uint64(len(l.sets))]
+	if l.sets == nil {
+		l.sets = make([]set, l.n)
+	}
+	s := &l.sets[h%uint64(l.n)]
 	oldest := &s[0]
 	for i := range s {
 		b := &s[i]
@@ -109,7 +122,8 @@ func (l *Limiter) take(b *bucket, h uint64, now int64) bool {
 
 // ClientKey names the party behind an address: an IPv4 address, however it is
 // written, or the /64 network of an IPv6 address, as one customer usually has
-// a whole one to pick from.
+// a whole one to pick from. Whoever has a /48 has 65,536 of those: against them
+// it is a limit on the account, from everywhere, that holds.
 func ClientKey(addr netip.Addr) string {
 	addr = addr.Unmap().WithZone("")
 	if addr.Is6() {

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 type clock struct{ t time.Time }
@@ -84,6 +85,24 @@ func TestClockGoingBackwards(t *testing.T) {
 	c.t = c.t.Add(-time.Hour)
 	if l.Allow("k") {
 		t.Error("an empty bucket gave after the clock went back")
+	}
+}
+
+// A wall clock that is corrected neither locks everybody out nor lets anybody in.
+func TestWallClockSteps(t *testing.T) {
+	for _, seconds := range []int64{-3600, 3600} {
+		c := &clock{time.Now()}
+		l := New(Rate{2, time.Minute}, 8, c.now)
+		take(l, "k", 2)
+		// The wall part of a time with a monotonic one, see package time.
+		*(*int64)(unsafe.Pointer(&c.t)) += seconds << 30
+		if l.Allow("k") {
+			t.Errorf("a step of %d s filled the bucket", seconds)
+		}
+		c.t = c.t.Add(time.Minute)
+		if !l.Allow("k") {
+			t.Errorf("after a step of %d s nothing is allowed", seconds)
+		}
 	}
 }
 

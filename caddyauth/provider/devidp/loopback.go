@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/loopback"
 )
 
 // loopbackIssuer reports whether an issuer's host can only ever mean this
@@ -18,17 +20,7 @@ func loopbackIssuer(issuer string) bool {
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") {
 		return false
 	}
-	return loopbackHost(u.Hostname())
-}
-
-// loopbackHost is [loopbackIssuer] for a host name without port or brackets.
-func loopbackHost(host string) bool {
-	host = strings.ToLower(host)
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
+	return loopback.Is(u.Hostname())
 }
 
 // loopbackAddr reports whether the text form of a connection's address is a
@@ -43,12 +35,18 @@ func loopbackAddr(s string) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-// local reports whether both ends of the connection are on this computer.
+// local reports whether both ends of the connection are on this computer, and
+// the browser knows that.
 //
 // A site called localhost listens on all interfaces by default, and a Host
-// header is easily forged, so only addresses count. They are those of the
-// connection, also of the request as it was before any handler rewrote it.
+// header is easily forged, so addresses decide. They are those of the
+// connection, also of the request as it was before any handler rewrote it. The
+// host can only close the door: a page of anybody's whose name was rebound to
+// this computer gives itself away by it.
 func local(r *http.Request) bool {
+	if u := (url.URL{Host: r.Host}); !loopback.Is(u.Hostname()) {
+		return false
+	}
 	addr, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	if addr == nil || !loopbackAddr(addr.String()) || !loopbackAddr(r.RemoteAddr) {
 		return false

@@ -111,6 +111,28 @@ func TestOriginalPeerCounts(t *testing.T) {
 	}
 }
 
+// The Host header tells whether the browser knows that it talks to this
+// computer: DNS rebinding shows in it.
+func TestOnlyLoopbackHosts(t *testing.T) {
+	s := newSite(t)
+	for host, want := range map[string]int{
+		"localhost": http.StatusOK, "LOCALHOST:8080": http.StatusOK, "app.localhost:1": http.StatusOK, "localhost.": http.StatusOK,
+		"127.0.0.1:8080": http.StatusOK, "[::1]:8080": http.StatusOK, "[::1]": http.StatusOK,
+		"evil.example": http.StatusForbidden, "evil.example:8080": http.StatusForbidden, "localhost.evil.example": http.StatusForbidden,
+		"127.0.0.1.nip.io:8080": http.StatusForbidden, "192.0.2.1": http.StatusForbidden, "": http.StatusForbidden,
+	} {
+		t.Run(host, func(t *testing.T) {
+			r := localRequest("127.0.0.1:1", "127.0.0.1:8080")
+			r.Host = host
+			w := httptest.NewRecorder()
+			s.provider.ServeIdP(w, r, "http://localhost:8080/api/auth/dev")
+			if w.Code != want {
+				t.Errorf("status %d, want %d", w.Code, want)
+			}
+		})
+	}
+}
+
 // A rewrite in front does not move the endpoints.
 func TestOriginalURLCounts(t *testing.T) {
 	s := newSite(t)
@@ -151,7 +173,7 @@ func TestOnlyLoopbackIssuers(t *testing.T) {
 		"https://app.example.com/api/auth/dev":        http.StatusForbidden,
 		"http://localhost.example.com/api/auth/dev":   http.StatusForbidden,
 		"http://notlocalhost/api/auth/dev":            http.StatusForbidden,
-		"http://localhost./api/auth/dev":              http.StatusForbidden,
+		"http://localhost./api/auth/dev":              http.StatusOK,
 		"http://127.0.0.1.nip.io/api/auth/dev":        http.StatusForbidden,
 		"http://128.0.0.1/api/auth/dev":               http.StatusForbidden,
 		"http://0.0.0.0/api/auth/dev":                 http.StatusForbidden,
