@@ -1,0 +1,298 @@
+package caddyauth
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddyauth/gateway/caddyauth/provider"
+)
+
+// preset adds a provider that needs no more than its name.
+func (p *parser) preset(name string) error {
+	if name == presetCredentials {
+		return p.Errf("'%s' needs a file: write 'users <file>' in a block", name)
+	}
+	if err := checkPreset(name); err != nil {
+		return p.WrapErr(err)
+	}
+	if name == "oidc" || name == "oauth2" {
+		return p.Errf("'%s' needs more than its name: write 'provider %s ...' in a block", name, name)
+	}
+	added := new(Provider)
+	added.Preset = name
+	return p.add(added)
+}
+
+// add appends a provider whose id is free in this block.
+func (p *parser) add(added *Provider) error {
+	id := added.id()
+	if slices.ContainsFunc(p.config.Providers, func(o *Provider) bool { return o.id() == id }) {
+		return p.Errf("provider id '%s' is used twice: give one of them another with 'as <id>'", id)
+	}
+	p.config.Providers = append(p.config.Providers, added)
+	return nil
+}
+
+// checkPreset refuses a preset that is neither built in nor a guest module.
+func checkPreset(name string) error {
+	known := provider.Presets()
+	switch {
+	case slices.Contains(known, name), isGuest(name):
+		return nil
+	case name == guestDev:
+		return fmt.Errorf("provider 'dev' is not in this caddy: it is for development, build caddy from cmd/caddy or add the module %s", modulePrefix+name)
+	case slices.Contains(nextAuthProviders, name):
+		return fmt.Errorf("provider '%s' is not available in this version of caddyauth. For any OpenID Connect issuer use: provider oidc https://...", name)
+	}
+	guess := didYouMean(name, append(guests(), known...))
+	if guess == "" {
+		guess = "."
+	}
+	return fmt.Errorf("unknown provider '%s'%s For any OpenID Connect issuer use: provider oidc https://...", name, guess)
+}
+
+// nextAuthProviders are the ids of all providers that NextAuth has. Whoever
+// writes one that is missing here is not to be told of another that is spelled
+// alike.
+var nextAuthProviders = strings.Fields(`
+	42-school apple asgardeo atlassian auth0 authentik azure-ad azure-ad-b2c azure-devops bankid-no battlenet
+	beyondidentity bitbucket box boxyhq-saml bungie click-up cognito coinbase concept2 credentials descope
+	discord dribbble dropbox duende-identity-server6 duende-identityserver6 email eventbrite eveonline facebook
+	faceit figma forwardemail foursquare freshbooks frontegg fusionauth github gitlab google hubspot huggingface
+	hydra identity-server4 instagram kakao keycloak kinde line linkedin logto loops mailchimp mailgun mailru
+	mastodon mattermost medium microsoft-entra-id naver netlify netsuite nextcloud nodemailer notion okta
+	onelogin osso osu passage passkey patreon ping-id pinterest pipedrive postmark reddit resend roblox
+	salesforce sendgrid simplelogin slack spotify strava threads tiktok todoist trakt twitch twitter
+	united-effects vipps vk webauthn webex wechat wikimedia wordpress workos yandex zitadel zoho zoom`)
+
+// provider parses:
+//
+//	provider <preset>|oidc|oauth2|dev [<issuer>] [as <id>] {
+//	    name          <name>
+//	    client_id     <id>
+//	    client_secret <secret>
+//	    issuer        <url>
+//	    authorization <url> {
+//	        <parameter> <value>
+//	    }
+//	    token         <url>
+//	    userinfo      <url>|on|off
+//	    jwks          <url>
+//	    scope         <scope>...
+//	    checks        pkce|state|nonce|none...
+//	    client_auth   basic|post|none
+//	    id_token_alg  <alg>...
+//	    profile       id|name|email|image <claim path>...
+//	    param         <name> <value>
+//	    form_action   <origin>...
+//	    timeout       <duration>
+//	}
+func (p *parser) provider() error {
+	args := p.RemainingArgs()
+	if len(args) == 0 {
+		return p.Errf("'provider' needs a preset, or oidc or oauth2")
+	}
+	added := new(Provider)
+	added.Preset = args[0]
+	if added.Preset == presetCredentials {
+		return p.Errf("provider '%s' is written 'users <file>'", added.Preset)
+	}
+	if err := checkPreset(added.Preset); err != nil {
+		return p.WrapErr(err)
+	}
+	args = args[1:]
+	if len(args) > 0 && args[0] != "as" {
+		added.Issuer, args = args[0], args[1:]
+	}
+	switch {
+	case len(args) == 2 && args[0] == "as":
+		added.ID = args[1]
+		if !provider.ValidID(added.ID) {
+			return p.Errf("provider id '%s': an id has lower-case letters, digits, - and _ only", added.ID)
+		}
+	case len(args) > 0 && args[0] == "as":
+		return p.Errf("'as' takes one id, got %d", len(args)-1)
+	case len(args) > 0:
+		return p.Errf("after the issuer 'provider' takes only 'as <id>', not '%s'", args[0])
+	}
+	if err := p.add(added); err != nil {
+		return err
+	}
+	if isGuest(added.Preset) {
+		return p.guest(added)
+	}
+	if err := p.noIssuer(added); err != nil {
+		return err
+	}
+	return p.providerBlock(added)
+}
+
+// noIssuer refuses an issuer that would be ignored.
+func (p *parser) noIssuer(added *Provider) error {
+	if added.Issuer == "" || !added.FixedIssuer() {
+		return nil
+	}
+	return p.Errf("provider '%s' takes no issuer; for GitHub Enterprise use provider oauth2", added.Preset)
+}
+
+// guest hands the block to the guest module, from its opening brace on.
+func (p *parser) guest(added *Provider) error {
+	if added.Issuer != "" {
+		return p.Errf("provider '%s' takes no issuer", added.Preset)
+	}
+	unm, err := caddyfile.UnmarshalModule(p.Dispenser, modulePrefix+added.Preset)
+	if err != nil {
+		return err
+	}
+	added.Module = caddyconfig.JSON(unm, nil)
+	return nil
+}
+
+var providerWords = []string{
+	"name", "client_id", "client_secret", "issuer", "authorization", "token", "userinfo", "jwks",
+	"scope", "checks", "client_auth", "id_token_alg", "profile", "param", "form_action", "timeout",
+}
+
+// unavailableProviderWords are in the grammar, but not in this version.
+var unavailableProviderWords = []string{"response_mode", "pushed_authorization", "allow_email_linking"}
+
+func (p *parser) providerBlock(to *Provider) error {
+	seen := make(map[string]bool)
+	for nesting := p.Nesting(); p.NextBlock(nesting); {
+		name := p.Val()
+		if seen[name] && name != "profile" && name != "param" {
+			return p.Errf("'%s' is set twice for provider '%s': keep one", name, to.id())
+		}
+		seen[name] = true
+		if err := p.providerWord(name, to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *parser) providerWord(name string, to *Provider) error {
+	switch name {
+	case "name":
+		return p.argument(&to.Name)
+	case "client_id":
+		return p.argument(&to.ClientID)
+	case "client_secret":
+		return p.argument(&to.ClientSecret)
+	case "issuer":
+		if err := p.argument(&to.Issuer); err != nil {
+			return err
+		}
+		return p.noIssuer(to)
+	case "authorization":
+		return p.authorization(to)
+	case "token":
+		return p.argument(&to.Token)
+	case "userinfo":
+		return p.argument(&to.Userinfo)
+	case "jwks":
+		return p.argument(&to.JWKS)
+	case "scope":
+		return p.arguments(&to.Scope)
+	case "checks":
+		return p.checks(&to.Checks)
+	case "client_auth":
+		return p.oneOf(&to.ClientAuth, []string{"basic", "post", "none"}, []string{"private_key_jwt", "client_secret_jwt"})
+	case "id_token_alg":
+		return p.arguments(&to.IDTokenAlg)
+	case "profile":
+		return p.profile(to)
+	case "param":
+		return p.param(&to.Params)
+	case "form_action":
+		return p.arguments(&to.FormAction)
+	case "timeout":
+		var d caddy.Duration
+		err := p.duration(&d)
+		to.Timeout = provider.Duration(time.Duration(d))
+		return err
+	}
+	return p.unknown("provider setting", slices.Clone(providerWords), unavailableProviderWords)
+}
+
+func (p *parser) authorization(to *Provider) error {
+	args := p.RemainingArgs()
+	if len(args) > 1 {
+		return p.Errf("'authorization' takes one URL")
+	}
+	to.Authorization = new(provider.Authorization)
+	if len(args) == 1 {
+		to.Authorization.URL = args[0]
+	}
+	return p.block("authorization", func(name string) error {
+		var value string
+		if err := p.argument(&value); err != nil {
+			return err
+		}
+		if provider.Reserved(name) {
+			return p.Errf("the parameter '%s' is set by the sign-in itself", name)
+		}
+		if to.Authorization.Params == nil {
+			to.Authorization.Params = make(map[string]string)
+		}
+		to.Authorization.Params[name] = value
+		return nil
+	})
+}
+
+func (p *parser) checks(to *[]string) error {
+	if err := p.arguments(to); err != nil {
+		return err
+	}
+	known := provider.CheckNames()
+	for _, word := range *to {
+		if !slices.Contains(known, word) {
+			return p.Errf("'checks' takes any of %s, not '%s'", strings.Join(known, ", "), word)
+		}
+	}
+	return nil
+}
+
+var profileFields = []string{"id", "name", "email", "image"}
+
+func (p *parser) profile(to *Provider) error {
+	args := p.RemainingArgs()
+	if len(args) < 2 {
+		return p.Errf("'profile' takes id, name, email or image, and the claim paths it may come from")
+	}
+	if !slices.Contains(profileFields, args[0]) {
+		return p.Errf("unrecognized profile field '%s'%s", args[0], didYouMean(args[0], profileFields))
+	}
+	if to.Profile == nil {
+		to.Profile = make(map[string][]string)
+	}
+	if to.Profile[args[0]] != nil {
+		return p.Errf("'profile %s' is set twice: name all its claim paths in one line", args[0])
+	}
+	to.Profile[args[0]] = args[1:]
+	return p.noBlock("profile")
+}
+
+func (p *parser) param(to *map[string]string) error {
+	args := p.RemainingArgs()
+	if len(args) != 2 {
+		return p.Errf("'param' takes a name and a value")
+	}
+	if provider.Reserved(args[0]) {
+		return p.Errf("the parameter '%s' is set by the sign-in itself", args[0])
+	}
+	if *to == nil {
+		*to = make(map[string]string)
+	}
+	if _, ok := (*to)[args[0]]; ok {
+		return p.Errf("'param %s' is set twice: keep one", args[0])
+	}
+	(*to)[args[0]] = args[1]
+	return p.noBlock("param")
+}

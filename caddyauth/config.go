@@ -1,0 +1,230 @@
+package caddyauth
+
+import (
+	"encoding/json"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyauth/gateway/caddyauth/provider"
+)
+
+// Config is what a site configures, and what the global option configures for
+// all sites. Every field is optional; a site needs at least one provider, its
+// own or a global one.
+type Config struct {
+	// Who signs in, and how. Providers are shown in this order, after those of
+	// the global option; one with the id of a global one adds to it.
+	Providers []*Provider `json:"providers,omitempty"`
+
+	// The secrets that session tokens are sealed with: the first seals, all of
+	// them open. Each must have at least 32 characters. Placeholders such as
+	// `{env.NEXTAUTH_SECRET}` and `{file./path}` are expanded when the
+	// configuration loads. Default: the environment variables
+	// `NEXTAUTH_SECRET`, then `AUTH_SECRET` or the file named by
+	// `AUTH_SECRET_FILE`; without those, 32 random bytes that are made once and
+	// kept in Caddy's storage.
+	Secret []string `json:"secret,omitempty"`
+
+	// The canonical URL of the site, such as `https://app.example.com`. A path
+	// in it is the base path. Default: the environment variable `NEXTAUTH_URL`
+	// on the site whose host it names; else the scheme and host of each request.
+	URL string `json:"url,omitempty"`
+
+	// Where the REST API is served. Default: `/api/auth`.
+	BasePath string `json:"base_path,omitempty"`
+
+	// The session and its cookies.
+	Session *Session `json:"session,omitempty"`
+
+	// Requests that need no session. An identity is still passed on when there
+	// is one. Default: none, everything is private.
+	Public []*Match `json:"public,omitempty"`
+
+	// Requests that need a session although `public` matches them.
+	Private []*Match `json:"private,omitempty"`
+
+	// Who may pass. Rules of one scope are alternatives, each scope that matches
+	// must be passed. Rules without a scope are asked at sign-in already. A
+	// site's rules replace the global ones of the same scope. Default: every
+	// signed-in person; providers where anybody can get an account demand a
+	// rule.
+	Allow []*Rule `json:"allow,omitempty"`
+
+	// Who may not, whatever else is configured.
+	Deny []*Rule `json:"deny,omitempty"`
+
+	// The claims whose values are a person's roles, as dotted paths. Default:
+	// `roles`, `realm_access.roles` and `resource_access.<client id>.roles`
+	// together.
+	Roles []string `json:"roles,omitempty"`
+
+	// The claims whose values are a person's groups, as dotted paths. Default:
+	// `groups`.
+	Groups []string `json:"groups,omitempty"`
+
+	// The identity headers that the upstream receives. Default: none.
+	Headers *Headers `json:"headers,omitempty"`
+
+	// How many attempts to sign in are accepted.
+	Limit *Limit `json:"limit,omitempty"`
+
+	// Pages of the site's own that replace the built-in ones.
+	Pages *Pages `json:"pages,omitempty"`
+
+	// With one provider, sends people there without showing the sign-in page.
+	// Default: false.
+	AutoRedirect *bool `json:"auto_redirect,omitempty"`
+}
+
+// Provider is one way to sign in. The preset decides which of the other fields
+// count: `credentials` reads a users file, a preset that is no built-in one
+// names a guest module in the namespace `caddyauth.providers`, and all others
+// are OpenID Connect or OAuth 2.0.
+type Provider struct {
+	provider.Config
+
+	// The users file of preset `credentials`: YAML as Authelia writes it, or
+	// lines of htpasswd. Changes count within two seconds.
+	File string `json:"file,omitempty"`
+
+	// The configuration of a guest module.
+	Module json.RawMessage `json:"module,omitempty"`
+}
+
+// Session configures the session and its cookies.
+type Session struct {
+	// Where sessions live. Only `jwt`, encrypted tokens in the browser's
+	// cookie. Default: `jwt`.
+	Strategy string `json:"strategy,omitempty"`
+
+	// How long a session lasts after it was last renewed. Default: 30d.
+	MaxAge caddy.Duration `json:"max_age,omitempty"`
+
+	// How old a token must be for traffic through the gate to renew it.
+	// Default: 1d.
+	UpdateAge caddy.Duration `json:"update_age,omitempty"`
+
+	// The Domain attribute of the session cookie, which shares a session among
+	// subdomains. Default: none, the cookie belongs to the host alone.
+	CookieDomain string `json:"cookie_domain,omitempty"`
+
+	// What the names of all cookies start with, before the dot.
+	// Default: `next-auth`.
+	CookiePrefix string `json:"cookie_prefix,omitempty"`
+
+	// Whether cookies are Secure and carry the `__Secure-` and `__Host-`
+	// prefixes: `on`, `off` or `auto`. Default: `auto`, which says yes for https.
+	Secure string `json:"secure,omitempty"`
+
+	// The SameSite attribute of the session cookie: `lax`, `strict` or `none`.
+	// Default: `lax`.
+	SameSite string `json:"same_site,omitempty"`
+
+	// Passes our cookies on to the upstream, and the upstream's cookies of the
+	// same names back: for a NextAuth application behind the gate that reads
+	// the session itself. Default: false.
+	PassCookie bool `json:"pass_cookie,omitempty"`
+}
+
+// Match selects requests. The zero value selects all.
+type Match struct {
+	// What the Caddyfile calls it: a path pattern, or the name of a matcher. It
+	// is the rule's scope and stands in logs.
+	Scope string `json:"scope,omitempty"`
+
+	// Path patterns as of the `path` matcher.
+	Path []string `json:"path,omitempty"`
+
+	// Any of Caddy's matchers. Every set of them is an alternative.
+	MatcherSetsRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
+}
+
+// Rule admits or refuses people.
+type Rule struct {
+	Match
+
+	// What the values are: `any`, `user`, `email`, `domain`, `role` or `group`.
+	Subject string `json:"subject"`
+
+	// Any one of them suffices. Placeholders are expanded when the configuration
+	// loads. `any` takes none.
+	Values []string `json:"values,omitempty"`
+}
+
+// Headers configures the identity headers that the upstream receives. All of
+// them, and all that any site could set, are removed from what clients send.
+type Headers struct {
+	// `remote` sets Remote-User, Remote-Name, Remote-Email and Remote-Groups;
+	// `oauth2_proxy` sets the X-Forwarded-User and X-Auth-Request-User
+	// families; `none` sets nothing. Default: `remote`, or `none` where set
+	// gives a mapping.
+	Preset string `json:"preset,omitempty"`
+
+	// Further headers, and the placeholder or claim path that each one takes
+	// its value from.
+	Set []HeaderValue `json:"set,omitempty"`
+}
+
+// HeaderValue is one identity header.
+type HeaderValue struct {
+	// The name of the header field.
+	Name string `json:"name"`
+
+	// A placeholder of the signed-in person, such as `{http.auth.user.email}`,
+	// or a dotted path into the token's claims.
+	Value string `json:"value"`
+}
+
+// Limit bounds attempts to sign in. Whoever exceeds a limit is answered as if
+// the password were wrong. Rates are written `<number>/<duration>`.
+type Limit struct {
+	// Attempts with a password for one account from one client address, IPv6
+	// by /64. Default: `10/1m`.
+	SignIn string `json:"sign_in,omitempty"`
+
+	// Attempts with a password for one account, from everywhere. It is wider
+	// than sign_in, so that nobody can lock somebody else out alone.
+	// Default: `100/1m`.
+	Account string `json:"account,omitempty"`
+
+	// Attempts with a password from one client address, whatever the account;
+	// as many sign-ins that it begins at identity providers, and as many that
+	// it comes back from.
+	// Default: `60/1m`.
+	Client string `json:"client,omitempty"`
+
+	// Turns the limits off.
+	Off bool `json:"off,omitempty"`
+}
+
+// Pages names pages of the site that replace the built-in ones. Paths on this
+// site are public. Parameters are those that NextAuth gives such pages.
+type Pages struct {
+	// Where people choose how to sign in.
+	SignIn string `json:"sign_in,omitempty"`
+
+	// Where people confirm that they want to sign out.
+	SignOut string `json:"sign_out,omitempty"`
+
+	// Where people land when a sign-in failed; the parameter `error` says why.
+	Error string `json:"error,omitempty"`
+
+	// Where people are told to look at their mail.
+	VerifyRequest string `json:"verify_request,omitempty"`
+
+	// Where people land after their first sign-in.
+	NewUser string `json:"new_user,omitempty"`
+
+	// `caddy` returns refusals as errors, for `handle_errors`, instead of
+	// writing an answer.
+	Refuse string `json:"refuse,omitempty"`
+}
+
+// id is the provider's id: the one given, or the preset's.
+func (p *Provider) id() string {
+	if p.ID != "" {
+		return p.ID
+	}
+	return p.Preset
+}

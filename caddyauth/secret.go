@@ -1,0 +1,244 @@
+package caddyauth
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
+)
+
+// minSecret is how many characters a secret must have. Session tokens are
+// sealed with nothing else.
+const minSecret = 32
+
+// resolveSecrets returns the configured secrets, or those of the environment.
+// It returns none if neither is there: then one is generated.
+func resolveSecrets(configured []string, log *zap.Logger) ([]string, error) {
+	if configured != nil {
+		var secrets []string
+		for i, value := range configured {
+			s, err := resolve(value)
+			if err != nil {
+				return nil, fmt.Errorf("secret %d: %w", i+1, err)
+			}
+			if err := strong(s); err != nil {
+				return nil, fmt.Errorf("secret %d: %w", i+1, err)
+			}
+			secrets = append(secrets, s)
+		}
+		return secrets, nil
+	}
+	s, name, err := secretFromEnv(log)
+	if err != nil || name == "" {
+		return nil, err
+	}
+	if err := strong(s); err != nil {
+		return nil, fmt.Errorf("environment variable %s: %w", name, err)
+	}
+	return []string{s}, nil
+}
+
+// secretFromEnv reads the variables that NextAuth reads, in its order. A
+// variable that is set but empty counts as set: whoever wrote it expects it to
+// be used.
+func secretFromEnv(log *zap.Logger) (secret, name string, err error) {
+	next, hasNext := os.LookupEnv("NEXTAUTH_SECRET")
+	auth, authName, hasAuth, err := lookupEnvOrFile("AUTH_SECRET")
+	switch {
+	case err != nil:
+		return "", "", err
+	case hasNext:
+		if hasAuth && auth != next {
+			log.Warn("NEXTAUTH_SECRET and AUTH_SECRET differ; NEXTAUTH_SECRET is used")
+		}
+		return next, "NEXTAUTH_SECRET", nil
+	case hasAuth:
+		return auth, authName, nil
+	}
+	return "", "", nil
+}
+
+// lookupEnvOrFile reads a variable, or the file that the variable of that name
+// and the suffix _FILE names, as containers are given secrets.
+func lookupEnvOrFile(name string) (value, from string, ok bool, err error) {
+	if value, ok = os.LookupEnv(name); ok {
+		return value, name, true, nil
+	}
+	file, ok := os.LookupEnv(name + "_FILE")
+	if !ok {
+		return "", "", false, nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", "", false, fmt.Errorf("environment variable %s_FILE: %w", name, err)
+	}
+	return strings.TrimRight(string(b), "\r\n"), name + "_FILE", true, nil
+}
+
+// placeholders are what people leave in a configuration that they have copied.
+var placeholders = []string{
+	"changeme", "change-me", "change_me", "replace", "your-secret", "your_secret", "yoursecret",
+	"insert", "placeholder", "example", "secret-here", "mysecret",
+}
+
+// strong refuses a secret that anybody could guess.
+func strong(s string) error {
+	const hint = "; leave it out and one is generated, or make one with: openssl rand -base64 33"
+	switch {
+	case s == "":
+		return errors.New("is empty" + hint)
+	case len(s) < minSecret:
+		return fmt.Errorf("has %d characters, at least %d are needed%s", len(s), minSecret, hint)
+	case strings.Count(s, s[:1]) == len(s):
+		return errors.New("repeats one character" + hint)
+	}
+	lower := strings.ToLower(s)
+	for _, p := range placeholders {
+		if strings.Contains(lower, p) {
+			return fmt.Errorf("looks like a placeholder (it contains %q)%s", p, hint)
+		}
+	}
+	return nil
+}
+
+// resolve expands the placeholders of a configured value. One that is unknown
+// or empty is an error: a literal "{env.X}" must never become a secret.
+func resolve(value string) (string, error) {
+	if i := strings.Index(value, "{http."); i >= 0 {
+		name, _, _ := strings.Cut(value[i:], "}")
+		return "", fmt.Errorf("%s}: placeholders of requests have no value when the configuration loads", name)
+	}
+	s, err := caddy.NewReplacer().ReplaceOrErr(value, true, true)
+	if err != nil {
+		return "", fmt.Errorf("%w (is the variable set in Caddy's own environment?)", err)
+	}
+	return s, nil
+}
+
+const (
+	secretKey  = "caddyauth/secret"
+	secretLock = "caddyauth_secret"
+)
+
+// generatedSecret is the secret of sites that configure none. It is made once
+// and kept in Caddy's storage, so that every instance on that storage has the
+// same. The zero value must not be used.
+type generatedSecret struct {
+	storage certmagic.Storage
+	log     *zap.Logger
+
+	mu    sync.Mutex
+	value string
+	// flight is closed when the attempt under way ends; nil if there is none.
+	flight chan struct{}
+	// failed is when the storage last failed, and err how: while it is down,
+	// requests do not queue up for it.
+	failed time.Time
+	err    error
+}
+
+// retrySecret is how long a failure of the storage is remembered.
+const retrySecret = 2 * time.Second
+
+// errStorage says that the secret cannot be had from Caddy's storage.
+var errStorage = errors.New("Caddy's storage is not available")
+
+// get returns the secret, making it if there is none yet. Those who ask while
+// it is being fetched wait for that one attempt, as long as they like; the
+// attempt itself ends with nobody's request.
+func (g *generatedSecret) get(ctx context.Context) (string, error) {
+	g.mu.Lock()
+	if g.value != "" || g.err != nil && time.Since(g.failed) < retrySecret {
+		defer g.mu.Unlock()
+		return g.value, g.err
+	}
+	if g.flight == nil {
+		g.flight = make(chan struct{})
+		go g.fetch(context.WithoutCancel(ctx), g.flight)
+	}
+	flight := g.flight
+	g.mu.Unlock()
+
+	// A storage that does not heed its context must not hold requests.
+	ctx, cancel := context.WithTimeout(ctx, secretPatience+time.Second)
+	defer cancel()
+	select {
+	case <-flight:
+	case <-ctx.Done():
+		return "", fmt.Errorf("%w: %w", errStorage, ctx.Err())
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.value, g.err
+}
+
+// fetch is the one attempt.
+func (g *generatedSecret) fetch(ctx context.Context, flight chan struct{}) {
+	ctx, cancel := context.WithTimeout(ctx, secretPatience)
+	defer cancel()
+	value, err := g.loadOrMake(ctx)
+
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.value, g.err = value, nil
+	if err != nil {
+		g.failed, g.err = time.Now(), fmt.Errorf("%w: %w", errStorage, err)
+	}
+	g.flight = nil
+	close(flight)
+}
+
+// loadOrMake reads the secret under a lock that all instances on the storage
+// share: of two that start together, one makes it and the other finds it.
+func (g *generatedSecret) loadOrMake(ctx context.Context) (string, error) {
+	if value, err := g.load(ctx); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return value, err
+	}
+	if err := g.storage.Lock(ctx, secretLock); err != nil {
+		return "", fmt.Errorf("locking: %w", err)
+	}
+	defer func() {
+		// The request may be gone; the lock must not stay.
+		if err := g.storage.Unlock(context.WithoutCancel(ctx), secretLock); err != nil {
+			g.log.Error("unlocking the secret", zap.Error(err))
+		}
+	}()
+	value, err := g.load(ctx)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return value, err
+	}
+	var b [32]byte
+	rand.Read(b[:]) // never fails, see crypto/rand
+	value = base64.StdEncoding.EncodeToString(b[:])
+	if err := g.storage.Store(ctx, secretKey, []byte(value)); err != nil {
+		return "", fmt.Errorf("storing: %w", err)
+	}
+	g.log.Info("made a secret for session tokens and keeps it in Caddy's storage; to pin it, set 'secret' or AUTH_SECRET",
+		zap.String("key", secretKey))
+	return value, nil
+}
+
+func (g *generatedSecret) load(ctx context.Context) (string, error) {
+	b, err := g.storage.Load(ctx, secretKey)
+	if err != nil {
+		return "", err
+	}
+	value := strings.TrimSpace(string(b))
+	if len(value) < minSecret {
+		// A half-written or emptied key. Sealing with it would be worse than
+		// refusing: delete the key to have another one made.
+		return "", fmt.Errorf("storage key %s holds %d characters, at least %d are needed: delete it to have a new one made",
+			secretKey, len(value), minSecret)
+	}
+	return value, nil
+}

@@ -1,0 +1,190 @@
+package caddyauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddyauth/gateway/caddyauth/authapi"
+	"github.com/caddyauth/gateway/caddyauth/cookie"
+	"github.com/caddyauth/gateway/caddyauth/gate"
+	"github.com/caddyauth/gateway/caddyauth/jwt"
+	"github.com/caddyauth/gateway/caddyauth/page"
+	"github.com/caddyauth/gateway/caddyauth/provider"
+	"github.com/caddyauth/gateway/caddyauth/session"
+)
+
+// defaultBasePath is NextAuth's.
+const defaultBasePath = "/api/auth"
+
+// site is one handler at work: its configuration merged with the global one,
+// with all placeholders expanded, and what was built from it.
+type site struct {
+	app    *App
+	log    *zap.Logger
+	access *zap.Logger // parent of Caddy's access loggers
+	source string      // file and line of the directive, for messages
+	config *Config
+
+	basePath  string
+	canonical *canonical // nil: the request decides
+	names     [2]cookie.Names
+	secure    string // session.secure
+
+	providers []provider.Provider
+	realms    map[string]string
+	live      map[string]provider.Live
+	loopback  []string // ids of providers that only loopback sites may have
+
+	policy      *gate.Policy
+	headers     *gate.Headers
+	responder   *gate.Responder
+	page        *page.Renderer
+	pagePaths   []string               // of pages of the site's own, decoded
+	ownedCookie func(name string) bool // whether a cookie is kept from the upstream; nil passes all
+	ruled       map[ruledValue]bool
+
+	secrets []string
+	engine  atomic.Pointer[engine]
+	build   sync.Mutex
+
+	// What the route walk finds.
+	server    *caddyhttp.Server
+	hosts     []string
+	everyHost bool // somewhere, no host is asked for
+	places    []place
+	checked   bool
+
+	// Headers of trusted proxies that were ignored, to be logged once.
+	lists, strangers sync.Once
+}
+
+// engine is the part of a site that needs the secret, which may come later
+// than the first request.
+type engine struct {
+	sessions *session.Manager
+	api      *authapi.API
+}
+
+// newSite builds a site. It collects what is wrong, so that everything can be
+// mended at once.
+func newSite(ctx caddy.Context, app *App, h *Handler, config *Config) (*site, error) {
+	s := &site{app: app, log: ctx.Logger(), source: h.Source, config: config, realms: make(map[string]string), live: make(map[string]provider.Live), ruled: make(map[ruledValue]bool)}
+	// A site's own log is fed by module http only: what anybody else logs under
+	// the same name goes to the default log.
+	s.access = ctx.Logger(new(caddyhttp.App)).Named("log.access")
+	if s.source == "" {
+		s.source = "caddyauth"
+	}
+	var errs []error
+	for _, step := range []func(caddy.Context) error{
+		s.provisionOrigin, s.provisionSession, s.provisionProviders, s.provisionPages,
+		func(ctx caddy.Context) error { return s.provisionGate(ctx, h.Match) },
+		func(caddy.Context) error { _, err := s.rates(); return err },
+	} {
+		if err := step(ctx); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	var err error
+	if s.secrets, err = resolveSecrets(config.Secret, s.log); err != nil {
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, s.problems(err)
+	}
+	if s.secrets != nil {
+		// Built to see that it can be. The one that serves is built when it is
+		// known where the site stands.
+		if _, err := s.newEngine(s.secrets); err != nil {
+			return nil, fmt.Errorf("%s: %w", s.source, err)
+		}
+	}
+	return s, nil
+}
+
+// problems names the site in front of what is wrong with it, one line each.
+func (s *site) problems(err error) error {
+	list := strings.Split(err.Error(), "\n")
+	if len(list) == 1 {
+		return fmt.Errorf("%s: %w", s.source, err)
+	}
+	return fmt.Errorf("%s: %d problems:\n  - %s", s.source, len(list), strings.Join(list, "\n  - "))
+}
+
+// ready returns the engine, building it when the secret can be had.
+func (s *site) ready(ctx context.Context) (*engine, error) {
+	if e := s.engine.Load(); e != nil {
+		return e, nil
+	}
+	secrets := s.secrets
+	if secrets == nil {
+		generated, err := s.app.secret.get(ctx)
+		if err != nil {
+			return nil, err
+		}
+		secrets = []string{generated}
+	}
+	s.build.Lock()
+	defer s.build.Unlock()
+	if e := s.engine.Load(); e != nil {
+		return e, nil
+	}
+	e, err := s.newEngine(secrets)
+	if err != nil {
+		return nil, err
+	}
+	s.engine.Store(e)
+	return e, nil
+}
+
+func (s *site) newEngine(secrets []string) (*engine, error) {
+	ring, err := jwt.NewRing(secrets, "")
+	if err != nil {
+		return nil, err
+	}
+	c := s.config.Session
+	sessions, err := session.New(session.Options{
+		Ring: ring, MaxAge: time.Duration(c.MaxAge), UpdateAge: time.Duration(c.UpdateAge),
+		Domain: c.CookieDomain, SameSite: c.SameSite,
+		Realms: s.realms, Live: s.alive, Ended: s.app.shared.ended, Log: s.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	limits, err := s.limits()
+	if err != nil {
+		return nil, err
+	}
+	pages := s.config.Pages
+	api, err := authapi.New(authapi.Options{
+		Providers: s.providers, Sessions: sessions, Secrets: secrets, CookiePrefix: c.CookiePrefix,
+		Pages: authapi.Pages{
+			SignIn: pages.SignIn, SignOut: pages.SignOut, Error: pages.Error,
+			VerifyRequest: pages.VerifyRequest, NewUser: pages.NewUser,
+		},
+		Page: s.page, Authorize: s.policy.SignIn, Roles: s.config.Roles, Groups: s.config.Groups,
+		Secure: s.forcedSecure(), Needed: s.needed, AutoRedirect: s.config.AutoRedirect != nil && *s.config.AutoRedirect,
+		Limits: limits, Log: s.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &engine{sessions: sessions, api: api}, nil
+}
+
+// name is what logs call the site.
+func (s *site) name() string {
+	if len(s.hosts) > 0 {
+		return strings.Join(s.hosts, ", ")
+	}
+	return s.source
+}

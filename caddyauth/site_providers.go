@@ -1,0 +1,161 @@
+package caddyauth
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyauth/gateway/caddyauth/provider"
+	"github.com/caddyauth/gateway/caddyauth/session"
+)
+
+// provisionProviders builds the ways to sign in. Nothing is asked of them yet:
+// an identity provider that is down stops neither start nor reload.
+func (s *site) provisionProviders(ctx caddy.Context) error {
+	if len(s.config.Providers) == 0 {
+		return errors.New("no provider: name one, as in 'caddyauth github', or a users file with 'users <file>'")
+	}
+	var errs []error
+	for _, c := range s.config.Providers {
+		if _, taken := s.realms[c.id()]; taken {
+			errs = append(errs, fmt.Errorf("provider id '%s' is used twice: give one of them another with 'as <id>'", c.id()))
+			continue
+		}
+		p, err := s.newProvider(ctx, c)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		s.realms[c.id()] = p.Info().Realm
+		s.providers = append(s.providers, p)
+		if l, ok := p.(provider.Live); ok {
+			s.live[c.id()] = l
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// newProvider builds one provider.
+func (s *site) newProvider(ctx caddy.Context, c *Provider) (provider.Provider, error) {
+	opts := provider.Options{Log: s.log, Cache: s.app.shared.cache}
+	switch {
+	case c.Preset == presetCredentials:
+		file, err := resolve(c.File)
+		if err != nil {
+			return nil, fmt.Errorf("users: %w", err)
+		}
+		return provider.NewUsers(c.ID, file, opts)
+	case isGuest(c.Preset):
+		if !provider.ValidID(c.id()) {
+			return nil, fmt.Errorf("provider %s: an id has lower-case letters, digits, - and _ only", c.id())
+		}
+		guest, err := loadGuest(ctx, c)
+		if err != nil {
+			return nil, fmt.Errorf("provider %s: %w", c.id(), err)
+		}
+		if l, ok := guest.(loopbackOnly); ok && l.LoopbackOnly() {
+			s.loopback = append(s.loopback, c.id())
+		}
+		return guest.NewProvider(c.id(), opts)
+	}
+	if err := checkPreset(c.Preset); err != nil {
+		return nil, err
+	}
+	resolved, err := completeProvider(&c.Config)
+	p, invalid := provider.New(*resolved, opts)
+	if err := errors.Join(err, invalid); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// unresolved takes the place of a value that could not be expanded: it passes
+// every check, so that one setting is complained about once.
+const unresolved = "https://unresolved.invalid"
+
+// completeProvider expands the placeholders of a provider's configuration and
+// fills in what the environment has. The result is complete enough to look for
+// further mistakes in it even if there is an error.
+func completeProvider(c *provider.Config) (*provider.Config, error) {
+	done := *c
+	if c.Authorization != nil {
+		copied := *c.Authorization
+		done.Authorization = &copied
+	} else {
+		done.Authorization = new(provider.Authorization)
+	}
+	var errs []error
+	for _, f := range []struct {
+		name  string
+		value *string
+	}{
+		{"client_id", &done.ClientID}, {"client_secret", &done.ClientSecret}, {"issuer", &done.Issuer},
+		{"authorization", &done.Authorization.URL}, {"token", &done.Token}, {"userinfo", &done.Userinfo}, {"jwks", &done.JWKS},
+	} {
+		value, err := resolve(*f.value)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("provider %s: %s: %w", c.ProviderID(), f.name, err))
+			value = unresolved
+		}
+		*f.value = value
+	}
+	env := provider.EnvNames(c.ProviderID())
+	if done.ClientID == "" {
+		done.ClientID = os.Getenv(env.ID)
+	}
+	if done.Issuer == "" {
+		done.Issuer = os.Getenv(env.Issuer)
+	}
+	if done.ClientSecret == "" {
+		secret, _, _, err := lookupEnvOrFile(env.Secret)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("provider %s: %w", c.ProviderID(), err))
+			secret = unresolved
+		}
+		done.ClientSecret = secret
+	}
+	return &done, errors.Join(errs...)
+}
+
+// demandAllow refuses a site that everybody could sign in to by accident.
+func (s *site) demandAllow() error {
+	for _, r := range s.config.Allow {
+		if r.scope() == "" {
+			return nil
+		}
+	}
+	for _, p := range s.config.Providers {
+		// Asked of the configuration, because the provider itself may be lacking
+		// something else; of the completed one, because placeholders and the
+		// environment may lead to a public service as well.
+		resolved, _ := completeProvider(&p.Config)
+		if name, public := resolved.Public(); public {
+			return fmt.Errorf("anyone with a %s account could sign in: add 'allow user ...', 'allow email ...' or 'allow any'", name)
+		}
+	}
+	return nil
+}
+
+// alive asks the users file about a session's account: whether it is there, is
+// the same one, and what its groups are by now. Other providers do not say.
+func (s *site) alive(current *session.Session) (groups, roles []string, alive bool) {
+	e := &current.Evidence
+	l, ok := s.live[e.Provider]
+	if !ok {
+		return e.Groups, e.Roles, true
+	}
+	// A name that was given to somebody else since is another account, and what
+	// the rules know about an address ends with the address.
+	person, ok := l.Live(e.Login)
+	if !ok || person.ID != e.Account || !strings.EqualFold(person.Email, current.User.Email) {
+		return nil, nil, false
+	}
+	if slices.Contains(s.config.Roles, "groups") {
+		roles = person.Groups
+	}
+	return person.Groups, roles, true
+}
