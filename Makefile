@@ -1,0 +1,82 @@
+# Everything that one does in this repository. `make` alone lists it.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+# Without the databases that Caddy's own certificate authority could use: they
+# take longer to compile than everything else here.
+export GOFLAGS := $(GOFLAGS) -tags=nobadger,nomysql,nopgx
+
+# The upstream of the demonstration is below testdata, which ./... leaves out.
+packages := ./... ./testdata/demo/upstream
+staticcheck := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+
+# How long `make fuzz` stays with each target.
+FUZZTIME ?= 30s
+
+.PHONY: help run build test test-go test-e2e lint bench fuzz clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Caddy writes its log to the terminal, so the address is told once it listens.
+run: .run/caddy ## Start Caddyfile.example on this computer; Ctrl-C ends it
+	@address=$$(grep -om1 'http://localhost:[0-9]*' Caddyfile.example)
+	@( for _ in {1..150}; do
+	@    sleep 0.2
+	@    kill -0 $$$$ 2>/dev/null || exit 0
+	@    if (: < "/dev/tcp/127.0.0.1/$${address##*:}") 2>/dev/null; then
+	@      printf '\n  caddyauth is running.  Open  %s\n  Ctrl-C ends it.\n\n' "$$address"
+	@      exit 0
+	@    fi
+	@  done ) &
+	@export XDG_DATA_HOME="$(CURDIR)/.run/data" XDG_CONFIG_HOME="$(CURDIR)/.run/config"
+	@exec .run/caddy run --config Caddyfile.example --adapter caddyfile
+
+build: ## Build ./caddy from xcaddy.json, as for a real site
+	go run ./cmd/build -o caddy
+
+test: ## Set up what the tests need and run everything
+	.ci/setup
+	$(MAKE) lint test-go test-e2e
+
+# A skipped test fails this run; `go test ./...` alone says what it skips.
+test-go: ## Run the Go tests with the race detector
+	CADDYAUTH_FULL=1 go test -race -shuffle=on -vet=off -timeout=15m -json $(packages) | go run ./caddyauth/internal/testreq/report
+
+test-e2e: .run/caddy .run/upstream ## Run the browser tests
+	cd testdata/e2e
+	CADDY_BIN="$(CURDIR)/.run/caddy" UPSTREAM_BIN="$(CURDIR)/.run/upstream" timeout 600 npm test -- --test-reporter=spec 2>&1 | tee "$(CURDIR)/.run/e2e.log"
+	! grep -E '^(#|ℹ) (skipped|todo|cancelled) [1-9]' "$(CURDIR)/.run/e2e.log"
+
+lint: ## Check formatting, go vet and staticcheck (staticcheck.conf)
+	unformatted=$$(gofmt -s -l caddyauth cmd testdata/demo)
+	if [ -n "$$unformatted" ]; then echo "not formatted (gofmt -s -w):"; echo "$$unformatted"; exit 1; fi
+	go vet $(packages)
+	go run $(staticcheck) $(packages)
+
+bench: ## Measure the gate, and caddyauth beside a plain Caddy under load
+	.ci/setup bench
+	go test -run='^$$' -bench=. -benchmem ./caddyauth/jwt ./caddyauth/cookie ./caddyauth/session ./caddyauth/gate ./caddyauth
+	go run ./cmd/bench
+
+fuzz: ## Fuzz each target for FUZZTIME (30s)
+	for package in $$(go list ./...); do
+	  for target in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do
+	    go test -run='^$$' -fuzz="^$$target$$" -fuzztime=$(FUZZTIME) "$$package"
+	  done
+	done
+
+clean: ## Remove what the other targets have made
+	rm -rf .run caddy testdata/e2e/node_modules testdata/e2e/screenshots
+
+# The go command knows best what has to be built again.
+.PHONY: .run/caddy .run/upstream
+.run/caddy:
+	go build -o $@ ./cmd/caddy
+.run/upstream:
+	go build -o $@ ./testdata/demo/upstream
+
+.ONESHELL:
