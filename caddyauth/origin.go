@@ -16,8 +16,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	"golang.org/x/net/idna"
-
-	"github.com/caddyauth/gateway/caddyauth/internal/loopback"
 )
 
 // errHost says that a request names no host that could be part of a URL.
@@ -260,9 +258,6 @@ func clientIP(r *http.Request) netip.Addr {
 	}
 	return addr.Unmap()
 }
-
-// isLoopback reports whether a host can be reached from this machine alone.
-func isLoopback(host string) bool { return loopback.Is(host) }
 
 // provisionOrigin reads url and base_path.
 func (s *site) provisionOrigin(caddy.Context) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddyauth/gateway/caddyauth/internal/loopback"
 	"github.com/caddyauth/gateway/caddyauth/provider"
 )
 
@@ -42,7 +43,7 @@ func (s *site) checkLoopback() []error {
 	var errs []error
 	for _, id := range s.loopback {
 		for _, host := range s.reachable() {
-			if !isLoopback(host) {
+			if !loopback.Is(host) {
 				errs = append(errs, fmt.Errorf("provider '%s' is for development and signs anybody in; it works on loopback sites only, and this one answers %s", id, host))
 			}
 		}

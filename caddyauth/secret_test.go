@@ -31,6 +31,12 @@ func TestGeneratedSecretAgrees(t *testing.T) {
 		wg.Go(func() {
 			g := newGenerated(&certmagic.FileStorage{Path: dir})
 			value, err := g.get(t.Context())
+			// Who waited too long for the lock asks again, as the next request
+			// does.
+			for deadline := time.Now().Add(time.Minute); errors.Is(err, errStorage) && time.Now().Before(deadline); {
+				time.Sleep(retrySecret)
+				value, err = g.get(t.Context())
+			}
 			if err != nil {
 				t.Error(err)
 			}
@@ -149,10 +155,10 @@ func TestGeneratedSecretUnlocks(t *testing.T) {
 	if _, err := newGenerated(canceling).get(ctx); err == nil {
 		t.Fatal("no error")
 	}
-	storage.broken = ""
+	// Another instance: the attempt may outlive the request.
 	ctx, cancel = context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	if _, err := newGenerated(storage).get(ctx); err != nil {
+	if _, err := newGenerated(storage.Storage).get(ctx); err != nil {
 		t.Errorf("the next one: %v", err)
 	}
 }

@@ -151,7 +151,7 @@ func (s *site) read(r *http.Request) (*session.Session, error) {
 // answers are kept in caches.
 func (s *site) renew(r *http.Request, current *session.Session) []cookie.Cookie {
 	e := s.engine.Load()
-	if e == nil || !e.sessions.Due(current) || r.Method != http.MethodGet || gate.Navigation(r) != gate.Navigate {
+	if e == nil || r.Method != http.MethodGet || gate.Navigation(r) != gate.Navigate || !e.sessions.Due(current) {
 		return nil
 	}
 	cookies, _, err := e.sessions.Refresh(r.Header, s.cookieNames(r), current)

@@ -3,17 +3,25 @@ package caddyauth_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -333,7 +341,7 @@ func TestHTTP2(t *testing.T) {
 	up := newUpstream(t, sums)
 	s := start(t, `
 https://localhost:{PORT} {
-	tls internal
+	tls `+certificate(t)+`
 	caddyauth {
 		secret `+secret+`
 		provider dev
@@ -470,4 +478,37 @@ https://localhost:{PORT} {
 		}
 		up.none(t)
 	})
+}
+
+// certificate makes a certificate for localhost, and returns the names of its
+// files and of its key's. Caddy's internal authority would do as well, but the
+// race detector finds one in how Caddy starts it.
+func certificate(t *testing.T) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for kind, bytes := range map[string][]byte{"CERTIFICATE": cert, "PRIVATE KEY": private} {
+		name := filepath.Join(t.TempDir(), kind[:4]+".pem")
+		if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: bytes}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(filepath.Base(a), filepath.Base(b)) })
+	return strings.Join(names, " ")
 }

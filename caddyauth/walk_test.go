@@ -99,12 +99,12 @@ func TestEarlierAnswers(t *testing.T) {
 		{"reverse_proxy that passes on", "route {\nreverse_proxy 127.0.0.1:9 {\n@no status 404\nhandle_response @no {\nvars a b\n}\n}\n{AUTH}\n}", front + "reverse_proxy"},
 		{"forward_auth", "route {\nforward_auth 127.0.0.1:9 {\nuri /verify\n}\n{AUTH}\n}", ""},
 		{"error", "route {\nerror /.git/* 404\n{AUTH}\n}", ""},
-		{"once for two", "route {\nrespond /a ok\nredir /b /c\n{AUTH}\n}", front + "respond"},
+		{"once for two", "route {\nrespond /a ok\nroute {\nredir /b /c\n{AUTH}\n}\n}", front + "respond"},
 		{"in a block", "route {\nhandle /a/* {\nhandle /a/b {\nrespond ok\n}\n}\n{AUTH}\n}", front + "respond"},
 		{"in a named route", "route {\n@a path /a\nhandle @a {\ninvoke open\n}\n{AUTH}\n}", front + "respond"},
 		{"guarded by another one", "route {\nhandle /a/* {\ncaddyauth {\nbase_path /a/auth\nsession {\ncookie_prefix a\n}\n" + keycloak + "}\nrespond ok\n}\n{AUTH}\n}", ""},
 		{"to https", "route {\nredir /a https://{host}{uri}\n{AUTH}\n}", ""},
-		{"another site", "{AUTH}\n}\nhttp://127.0.0.1:{PORT} {\nbind 127.0.0.1\nrespond /a ok", ""},
+		{"another site", "{AUTH}\n}\nhttp://longer.localhost:{PORT} {\nbind 127.0.0.1\nrespond /a ok", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			config := "\n&(open) {\nrespond ok\n}\nhttp://localhost:{PORT} {\nbind 127.0.0.1\n" + c.site + "\n}\n"
