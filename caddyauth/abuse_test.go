@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyauth/gateway/caddyauth/cookie"
+	"github.com/caddyauth/gateway/caddyauth/dialect"
 	"github.com/caddyauth/gateway/caddyauth/jwt"
 )
 
@@ -43,7 +44,7 @@ func person(sub string, evidence ...map[string]any) map[string]any {
 // seal makes a session token with the tests' secret, as of some time ago.
 func seal(t testing.TB, claims map[string]any, age time.Duration) string {
 	t.Helper()
-	ring, err := jwt.NewRing([]string{secret}, "")
+	ring, err := jwt.NewRing(dialect.V4, []string{secret}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +65,7 @@ func signedIn(t testing.TB, claims map[string]any) string {
 // long.
 func sessionCookie(name, token string) string {
 	var pairs []string
-	for _, c := range cookie.Chunk(cookie.Cookie{Name: name, Value: token, Path: "/"}, nil) {
+	for _, c := range cookie.Chunk(cookie.Cookie{Name: name, Value: token, Path: "/"}, cookie.DefaultChunkSize, nil) {
 		pairs = append(pairs, c.Name+"="+c.Value)
 	}
 	return strings.Join(pairs, "; ")

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyauth/gateway/caddyauth"
+	"github.com/caddyauth/gateway/caddyauth/dialect"
 	"github.com/caddyauth/gateway/caddyauth/jwt"
 )
 
@@ -60,7 +61,7 @@ func newVisitors(t testing.TB, s *server, server *caddyhttp.Server) *visitors {
 	t.Helper()
 	b := s.browser()
 	b.persona("alice", s.Base+"/")
-	ring, err := jwt.NewRing([]string{secret}, "")
+	ring, err := jwt.NewRing(dialect.V4, []string{secret}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

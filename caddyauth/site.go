@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddyauth/gateway/caddyauth/authapi"
 	"github.com/caddyauth/gateway/caddyauth/cookie"
+	"github.com/caddyauth/gateway/caddyauth/dialect"
 	"github.com/caddyauth/gateway/caddyauth/gate"
 	"github.com/caddyauth/gateway/caddyauth/jwt"
 	"github.com/caddyauth/gateway/caddyauth/page"
@@ -147,7 +148,7 @@ func (s *site) ready(ctx context.Context) (*engine, error) {
 }
 
 func (s *site) newEngine(secrets []string) (*engine, error) {
-	ring, err := jwt.NewRing(secrets, "")
+	ring, err := jwt.NewRing(dialect.V4, secrets, "")
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/publicsuffix"
 
 	"github.com/caddyauth/gateway/caddyauth/cookie"
+	"github.com/caddyauth/gateway/caddyauth/dialect"
 	"github.com/caddyauth/gateway/caddyauth/gate"
 	"github.com/caddyauth/gateway/caddyauth/session"
 )
@@ -41,7 +42,7 @@ func (s *site) provisionSession(caddy.Context) error {
 	if !cookie.ValidPrefix(prefix) {
 		return fmt.Errorf("session cookie_prefix %q: it takes up to 64 letters, digits and any of !#$%%&'*+-.^_`|~, and begins with neither __Secure- nor __Host-", prefix)
 	}
-	s.names = [2]cookie.Names{cookie.NewNames(prefix, false), cookie.NewNames(prefix, true)}
+	s.names = [2]cookie.Names{cookie.NewNames(dialect.V4, prefix, false), cookie.NewNames(dialect.V4, prefix, true)}
 	c.CookiePrefix = prefix
 
 	s.secure = c.Secure
@@ -154,7 +155,7 @@ func (s *site) renew(r *http.Request, current *session.Session) []cookie.Cookie 
 	if e == nil || r.Method != http.MethodGet || gate.Navigation(r) != gate.Navigate || !e.sessions.Due(current) {
 		return nil
 	}
-	cookies, _, err := e.sessions.Refresh(r.Header, s.cookieNames(r), current)
+	cookies, _, err := e.sessions.Refresh(r.Header, s.cookieNames(r), current.Claims)
 	if err != nil {
 		s.log.Error("renewing a session", zap.Error(err))
 		return nil

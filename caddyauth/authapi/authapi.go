@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyauth/gateway/caddyauth/cookie"
+	"github.com/caddyauth/gateway/caddyauth/dialect"
 	"github.com/caddyauth/gateway/caddyauth/jwt"
 	"github.com/caddyauth/gateway/caddyauth/page"
 	"github.com/caddyauth/gateway/caddyauth/provider"
@@ -198,7 +199,7 @@ func (a *API) add(p provider.Provider) error {
 }
 
 func newJar(prefix string, secure bool, secrets []string) (jar, error) {
-	j := jar{names: cookie.NewNames(prefix, secure)}
+	j := jar{names: cookie.NewNames(dialect.V4, prefix, secure)}
 	for _, k := range []struct {
 		ring **jwt.Ring
 		name string
@@ -208,7 +209,7 @@ func newJar(prefix string, secure bool, secrets []string) (jar, error) {
 		{&j.nonce, j.names.Nonce},
 		{&j.notice, j.names.Notice},
 	} {
-		ring, err := jwt.NewRing(secrets, k.name)
+		ring, err := jwt.NewRing(dialect.V4, secrets, k.name)
 		if err != nil {
 			return jar{}, fmt.Errorf("authapi: keys of cookie %q: %w", k.name, err)
 		}

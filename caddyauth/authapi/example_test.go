@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 
 	"github.com/caddyauth/gateway/caddyauth/authapi"
+	"github.com/caddyauth/gateway/caddyauth/dialect"
 	"github.com/caddyauth/gateway/caddyauth/jwt"
 	"github.com/caddyauth/gateway/caddyauth/provider"
 	"github.com/caddyauth/gateway/caddyauth/session"
@@ -15,7 +16,7 @@ import (
 // A site with one provider, served by net/http alone.
 func ExampleAPI_Serve() {
 	secrets := []string{"a secret of at least 32 characters"}
-	ring, err := jwt.NewRing(secrets, "")
+	ring, err := jwt.NewRing(dialect.V4, secrets, "")
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyauth/gateway/caddyauth/dialect"
 	"github.com/caddyauth/gateway/caddyauth/jwt"
 	"github.com/caddyauth/gateway/caddyauth/provider"
 )
@@ -488,7 +489,7 @@ func TestCheckCookieAsNextAuthReadsIt(t *testing.T) {
 	b.start("github")
 	state := b.start("op")
 	i := slices.IndexFunc(b.jar, func(c setCookie) bool { return c.name == secure("state") })
-	ring, _ := jwt.NewRing([]string{testSecret}, secure("state"))
+	ring, _ := jwt.NewRing(dialect.V4, []string{testSecret}, secure("state"))
 	plain, err := ring.Open(nil, b.jar[i].value)
 	if err != nil {
 		t.Fatal(err)

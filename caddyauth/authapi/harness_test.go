@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/caddyauth/gateway/caddyauth/dialect"
 	"github.com/caddyauth/gateway/caddyauth/internal/limit"
 	"github.com/caddyauth/gateway/caddyauth/jwt"
 	"github.com/caddyauth/gateway/caddyauth/provider"
@@ -172,7 +173,7 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 	for _, c := range change {
 		c(&opts)
 	}
-	ring, err := jwt.NewRing(opts.Secrets, "")
+	ring, err := jwt.NewRing(dialect.V4, opts.Secrets, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -368,7 +369,7 @@ func (b *browser) session() *session.Session {
 // seal makes a check cookie the way NextAuth does.
 func (w *world) seal(t testing.TB, name, value, providerID string, age time.Duration) setCookie {
 	t.Helper()
-	ring, err := jwt.NewRing([]string{testSecret}, name)
+	ring, err := jwt.NewRing(dialect.V4, []string{testSecret}, name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -402,7 +403,7 @@ func equal[T comparable](t testing.TB, what string, got, want T) {
 
 func ring(t testing.TB) *jwt.Ring {
 	t.Helper()
-	r, err := jwt.NewRing([]string{testSecret}, "")
+	r, err := jwt.NewRing(dialect.V4, []string{testSecret}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

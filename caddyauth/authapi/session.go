@@ -35,7 +35,7 @@ func (q *request) writeSession() {
 		q.json(http.StatusOK, []byte("{}"))
 		return
 	}
-	cookies, renewed, err := q.api.opts.Sessions.Refresh(q.r.Header, names, s)
+	cookies, renewed, err := q.api.opts.Sessions.Refresh(q.r.Header, names, s.Claims)
 	if err != nil {
 		// The session at hand is still good; it is only not made longer.
 		q.api.opts.Log.Warn("session could not be renewed", append(q.about(s.Evidence.Provider, s.User.ID), zap.Error(err))...)

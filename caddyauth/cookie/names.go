@@ -1,9 +1,10 @@
 package cookie
 
-import "strings"
+import (
+	"strings"
 
-// DefaultPrefix is the prefix of NextAuth.js v4.
-const DefaultPrefix = "next-auth"
+	"github.com/caddyauth/gateway/caddyauth/dialect"
+)
 
 // Name prefixes that browsers enforce (RFC 6265bis section 4.1.3).
 const (
@@ -25,15 +26,19 @@ type Names struct {
 	// prefixes and cookies the Secure attribute.
 	Secure bool
 
+	// ChunkSize is the length in bytes of the longest session cookie value that
+	// stays in one piece.
+	ChunkSize int
+
 	owned string // what every name starts with, browser prefix aside
 }
 
-// NewNames returns the names that start with prefix, [DefaultPrefix] if that
+// NewNames returns the names that start with prefix, the dialect's own if that
 // is empty. With secure they start with __Secure- in addition; the CSRF cookie
 // gets __Host-, because it must be out of reach of sibling domains.
-func NewNames(prefix string, secure bool) Names {
+func NewNames(d dialect.Dialect, prefix string, secure bool) Names {
 	if prefix == "" {
-		prefix = DefaultPrefix
+		prefix = d.CookiePrefix()
 	}
 	usual, host := prefix, prefix
 	if secure {
@@ -48,6 +53,7 @@ func NewNames(prefix string, secure bool) Names {
 		Nonce:       usual + ".nonce",
 		Notice:      usual + ".notice",
 		Secure:      secure,
+		ChunkSize:   chunkSize(d),
 		owned:       prefix + ".",
 	}
 }

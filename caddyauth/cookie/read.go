@@ -172,17 +172,17 @@ func chunkIndex(suffix string) int {
 	return n
 }
 
-// Present returns which of name, name.0, name.1, ... a request brought, each
-// once, in order of appearance and at most 64 of them. These are the names to
+// Present returns which of name, name.0, name.1, ... a request brought with a
+// value, each once, in order of appearance and at most 64 of them. These are the names to
 // clear, or to overwrite with [Chunk].
 func Present(h http.Header, name string) []string {
 	var names []string
 	for _, line := range h["Cookie"] {
 		for line != "" && len(names) < maxPresent {
-			var n string
-			n, _, line = cut(line)
+			var n, v string
+			n, v, line = cut(line)
 			suffix, ok := strings.CutPrefix(n, name)
-			if ok && (suffix == "" || chunkIndex(suffix) >= 0) && !slices.Contains(names, n) {
+			if ok && v != "" && (suffix == "" || chunkIndex(suffix) >= 0) && !slices.Contains(names, n) {
 				names = append(names, n)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyauth/gateway/caddyauth/dialect"
 	"github.com/caddyauth/gateway/caddyauth/jwt"
 )
 
@@ -108,7 +109,7 @@ func TestCOOK15Spoof(t *testing.T) {
 }
 
 func TestCOOK13WrongPrefix(t *testing.T) {
-	secure, plain := NewNames("", true), NewNames("", false)
+	secure, plain := NewNames(dialect.V4, "", true), NewNames(dialect.V4, "", false)
 	h := header(plain.Session + "=unprefixed; " + plain.CSRF + "=x; " + plain.Session + ".0=y; __Secure-" + plain.CSRF + "=z; __Host-" + plain.Session + "=w")
 	if got := tokens(h, secure.Session); got != nil {
 		t.Errorf("a secure site reads %q", got)
@@ -167,11 +168,11 @@ func TestSessionTokens(t *testing.T) {
 func TestCOOK02MissingChunks(t *testing.T) {
 	ring, token := sealed(t, 9000)
 	for _, line := range []string{
-		session + ".1=" + token[ChunkSize:2*ChunkSize],                                                                         // only .1
-		session + ".0=" + token[:ChunkSize] + "; " + session + ".1=" + token[ChunkSize:2*ChunkSize],                            // last one dropped
-		session + ".0=" + token[:ChunkSize] + "; " + session + ".2=" + token[2*ChunkSize:],                                     // middle one dropped
-		chunkedLine(token[:len(token)-1]),                                                                                      // last byte dropped
-		session + "=" + token[:ChunkSize], session + "=", session + ".0=", session + ".0=" + token[1:ChunkSize], session + ".", // odds and ends
+		session + ".1=" + token[DefaultChunkSize:2*DefaultChunkSize],                                                     // only .1
+		session + ".0=" + token[:DefaultChunkSize] + "; " + session + ".1=" + token[DefaultChunkSize:2*DefaultChunkSize], // last one dropped
+		session + ".0=" + token[:DefaultChunkSize] + "; " + session + ".2=" + token[2*DefaultChunkSize:],                 // middle one dropped
+		chunkedLine(token[:len(token)-1]),                                                                                                    // last byte dropped
+		session + "=" + token[:DefaultChunkSize], session + "=", session + ".0=", session + ".0=" + token[1:DefaultChunkSize], session + ".", // odds and ends
 	} {
 		if got := opened(ring, header(line)); got != 0 {
 			t.Errorf("%.60q...: %d tokens open", line, got)
@@ -181,7 +182,7 @@ func TestCOOK02MissingChunks(t *testing.T) {
 
 func TestCOOK04ChunkGap(t *testing.T) {
 	ring, token := sealed(t, 4000)
-	h := header(session + ".0=" + token[:ChunkSize] + "; " + session + ".2=" + token[ChunkSize:])
+	h := header(session + ".0=" + token[:DefaultChunkSize] + "; " + session + ".2=" + token[DefaultChunkSize:])
 	if slices.Contains(tokens(h, session), token) || opened(ring, h) != 0 {
 		t.Error("chunks were joined across a gap")
 	}
@@ -198,10 +199,10 @@ func TestCOOK05StaleBesideGood(t *testing.T) {
 		"good chunks, stale single":       header(session+"=stale", chunks),
 		"good single, stale chunks":       header(session+".0=stale; "+session+".1=x", session+"="+short),
 		"good single, broken chunks":      header(chunkedLine(long[:5000]), session+"="+short),
-		"leftover of a longer token":      header(chunks + "; " + session + ".2=" + long[:ChunkSize]),
+		"leftover of a longer token":      header(chunks + "; " + session + ".2=" + long[:DefaultChunkSize]),
 		"leftover far off":                header(chunks + "; " + session + ".9=x"),
-		"stale set first":                 header(session+".0="+strings.Repeat("x", ChunkSize)+"; "+session+".1=y", chunks),
-		"stale set last":                  header(chunks, session+".0="+strings.Repeat("x", ChunkSize)+"; "+session+".1=y"),
+		"stale set first":                 header(session+".0="+strings.Repeat("x", DefaultChunkSize)+"; "+session+".1=y", chunks),
+		"stale set last":                  header(chunks, session+".0="+strings.Repeat("x", DefaultChunkSize)+"; "+session+".1=y"),
 		"stale longer set of another age": header(chunks, session+".0=x; "+session+".1=y; "+session+".2=z"),
 	} {
 		if opened(ring, h) == 0 {
@@ -213,7 +214,7 @@ func TestCOOK05StaleBesideGood(t *testing.T) {
 	if got := tokens(h, session); got[0] != long {
 		t.Error("the chunks were not offered first")
 	}
-	got := Chunk(Cookie{Name: session, Value: long}, Present(h, session))
+	got := Chunk(Cookie{Name: session, Value: long}, DefaultChunkSize, Present(h, session))
 	if got[0].Name != session || got[0].Value != "" || !got[0].HasMaxAge || len(got) != 3 {
 		t.Errorf("the stale single cookie is not cleared: %+v", got[0])
 	}
@@ -222,7 +223,7 @@ func TestCOOK05StaleBesideGood(t *testing.T) {
 func TestCOOK06MixedChunks(t *testing.T) {
 	ring, alice := sealed(t, 4000)
 	bob := ring.Seal([]byte(`{"sub":"bob","x":"` + strings.Repeat("y", 4000) + `"}`))
-	h := header(session + ".0=" + alice[:ChunkSize] + "; " + session + ".1=" + bob[ChunkSize:])
+	h := header(session + ".0=" + alice[:DefaultChunkSize] + "; " + session + ".1=" + bob[DefaultChunkSize:])
 	if opened(ring, h) != 0 {
 		t.Error("chunks of two tokens opened")
 	}
@@ -323,7 +324,7 @@ func TestReadAllocations(t *testing.T) {
 // with.
 func sealed(t *testing.T, n int) (*jwt.Ring, string) {
 	t.Helper()
-	ring, err := jwt.NewRing([]string{"a secret of the tests"}, "")
+	ring, err := jwt.NewRing(dialect.V4, []string{"a secret of the tests"}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +346,7 @@ func opened(ring *jwt.Ring, h http.Header) int {
 // chunkedLine is the Cookie header a browser sends after Chunk.
 func chunkedLine(token string) string {
 	var pairs []string
-	for _, c := range Chunk(Cookie{Name: session, Value: token}, nil) {
+	for _, c := range Chunk(Cookie{Name: session, Value: token}, DefaultChunkSize, nil) {
 		pairs = append(pairs, c.Name+"="+c.Value)
 	}
 	return strings.Join(pairs, "; ")

@@ -6,10 +6,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddyauth/gateway/caddyauth/dialect"
 )
 
 func TestStripRequest(t *testing.T) {
-	names := NewNames("own", true)
+	names := NewNames(dialect.V4, "own", true)
 	for _, tt := range []struct {
 		name        string
 		lines, want []string
@@ -57,7 +59,7 @@ func TestStripRequest(t *testing.T) {
 
 // TestStripIsLenient: what a server behind us may trim does not hide a name.
 func TestStripIsLenient(t *testing.T) {
-	names := NewNames("own", false)
+	names := NewNames(dialect.V4, "own", false)
 	for _, name := range []string{
 		" own.a", "  own.a", "\town.a", "own.a ", "own.a\t", "\xa0own.a", "\u00a0own.a", "\u2000own.a", "\ufeffown.a", "own.a\u3000", "\x85own.a", "\x0bown.a",
 		"=own.a", " = own.a", "== own.a", " __Secure-own.a ",
@@ -76,7 +78,7 @@ func TestStripIsLenient(t *testing.T) {
 }
 
 func TestStripResponse(t *testing.T) {
-	names := NewNames("own", true)
+	names := NewNames(dialect.V4, "own", true)
 	for _, tt := range []struct{ lines, want []string }{
 		{nil, nil},
 		{[]string{"a=1; Path=/"}, []string{"a=1; Path=/"}},
@@ -102,7 +104,7 @@ func TestStripResponse(t *testing.T) {
 }
 
 func TestStripAllocations(t *testing.T) {
-	names := NewNames("own", true)
+	names := NewNames(dialect.V4, "own", true)
 	const none = "a=1; b=2; theme=dark"
 	const ours = "__Secure-own.session-token=x; __Host-own.csrf-token=y"
 	h := http.Header{}
@@ -121,7 +123,7 @@ func FuzzStripRequest(f *testing.F) {
 	f.Add("a=1; own.b=2; c=3", "own.d")
 	f.Add("own.a;; ;own.b=;x", " own.c=1")
 	f.Fuzz(func(t *testing.T, a, b string) {
-		names := NewNames("own", false)
+		names := NewNames(dialect.V4, "own", false)
 		h := header(a, b)
 		StripRequest(h, names.Owned)
 		var kept, want []string
@@ -150,7 +152,7 @@ func FuzzStripRequest(f *testing.F) {
 }
 
 func BenchmarkStripRequest(b *testing.B) {
-	names := NewNames("", true)
+	names := NewNames(dialect.V4, "", true)
 	for name, line := range map[string]string{
 		"none": "a=1; b=2; theme=dark",
 		"ours": "__Secure-next-auth.session-token=x; __Host-next-auth.csrf-token=y",

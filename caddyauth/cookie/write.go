@@ -6,12 +6,22 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/caddyauth/gateway/caddyauth/dialect"
 )
 
-// ChunkSize is the length in bytes of the longest session cookie value that
-// NextAuth.js v4 leaves in one piece: 4096, which browsers grant a cookie, less
-// an estimate for name and attributes.
-const ChunkSize = 3933
+// DefaultChunkSize is the length in bytes of the longest session cookie value
+// that NextAuth.js v4 leaves in one piece: 4096, which browsers grant a cookie,
+// less an estimate for name and attributes.
+const DefaultChunkSize = 3933
+
+// chunkSize is that length in a dialect. Auth.js estimates three bytes less.
+func chunkSize(d dialect.Dialect) int {
+	if d == dialect.V5 {
+		return 3936
+	}
+	return DefaultChunkSize
+}
 
 // Cookie is a cookie to set. Name, Domain, Path and SameSite come from the
 // configuration; Value may be any text.
@@ -103,18 +113,18 @@ func Clear(c Cookie) Cookie {
 }
 
 // Chunk returns the cookies that store c: c itself if its value has at most
-// [ChunkSize] bytes, else c.Name.0, c.Name.1, ... of that size. Names in
+// size bytes, else c.Name.0, c.Name.1, ... of that size. Names in
 // present, those that the request brought (see [Present]), come first and in
 // their order, overwritten if still in use and cleared if not; new ones follow.
 // The value is cut between bytes and therefore has to be ASCII, as tokens are.
-func Chunk(c Cookie, present []string) []Cookie {
-	cookies := make([]Cookie, 0, len(present)+1+len(c.Value)/ChunkSize)
+func Chunk(c Cookie, size int, present []string) []Cookie {
+	cookies := make([]Cookie, 0, len(present)+1+len(c.Value)/size)
 	for _, name := range present {
 		old := c
 		old.Name = name
 		cookies = append(cookies, Clear(old))
 	}
-	for _, piece := range pieces(c) {
+	for _, piece := range pieces(c, size) {
 		same := func(old Cookie) bool { return old.Name == piece.Name }
 		if i := slices.IndexFunc(cookies, same); i >= 0 {
 			cookies[i] = piece
@@ -126,13 +136,13 @@ func Chunk(c Cookie, present []string) []Cookie {
 }
 
 // pieces cuts c up.
-func pieces(c Cookie) []Cookie {
-	if len(c.Value) <= ChunkSize {
+func pieces(c Cookie, size int) []Cookie {
+	if len(c.Value) <= size {
 		return []Cookie{c}
 	}
 	var list []Cookie
 	for value := c.Value; value != ""; {
-		n := min(len(value), ChunkSize)
+		n := min(len(value), size)
 		piece := c
 		piece.Name = c.Name + "." + strconv.Itoa(len(list))
 		piece.Value, value = value[:n], value[n:]

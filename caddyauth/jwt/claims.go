@@ -78,7 +78,7 @@ func sealStamped(r *Ring, object []byte, now time.Time, maxAge time.Duration) (s
 	object = appendUUID(object)
 	object = append(object, `"}`...)
 	// Refuse to make what Open would refuse to read.
-	if len(object) > decodedLen(MaxToken-len(sealHeader)-nonceChars-tagChars-4) {
+	if r.tokenLen(len(object)) > MaxToken {
 		return "", ErrTooLarge
 	}
 	return r.Seal(object), nil

@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/caddyauth/gateway/caddyauth/dialect"
 	"github.com/caddyauth/gateway/caddyauth/jwt"
 )
 
 // A token is sealed at sign-in and read on every request after it.
 func Example() {
-	ring, err := jwt.NewRing([]string{"a long and random secret"}, "")
+	ring, err := jwt.NewRing(dialect.V4, []string{"a long and random secret"}, "")
 	if err != nil {
 		panic(err)
 	}
@@ -43,4 +44,26 @@ func Example() {
 	// Output:
 	// 1 [reader] <nil>
 	// <nil> jwt: token expired
+}
+
+// In v5 the salt is the name of the cookie that a token is for. A new secret
+// goes before the old one, which opens what it has sealed for as long as it is
+// in the list.
+func ExampleNewRing_v5() {
+	ring := func(salt string, secrets ...string) *jwt.Ring {
+		r, err := jwt.NewRing(dialect.V5, secrets, salt)
+		if err != nil {
+			panic(err)
+		}
+		return r
+	}
+	token := ring("authjs.session-token", "the old secret").Seal([]byte(`{"sub":"1"}`))
+
+	fmt.Println(ring("authjs.session-token", "the new secret", "the old secret").OpenString(token))
+	fmt.Println(ring("authjs.session-token", "the new secret").OpenString(token))
+	fmt.Println(ring("__Secure-authjs.session-token", "the old secret").OpenString(token))
+	// Output:
+	// {"sub":"1"} <nil>
+	//  jwt: invalid token
+	//  jwt: invalid token
 }

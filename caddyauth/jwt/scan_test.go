@@ -135,15 +135,26 @@ func TestJWE14DeepAndWide(t *testing.T) {
 			}
 		}
 	}
-	start := time.Now()
 	wide := `{"a":0` + strings.Repeat(`,"a":0`, 1_000_000) + `}`
 	long := `{"a":"` + strings.Repeat("x", 4<<20) + `"}`
 	for _, claims := range []string{wide, long, strings.Repeat("[", 4<<20), `{"a":` + strings.Repeat("[", 4<<20)} {
-		_ = Members(claims, func(string, Value) bool { return true })
+		wantFast(t, func() { _ = Members(claims, func(string, Value) bool { return true }) })
 	}
-	if took := time.Since(start); took > 2*time.Second {
-		t.Errorf("huge texts took %v", took)
+}
+
+// wantFast runs fn until it is done within half a second, as it is at the first
+// time on a machine that has nothing else to do.
+func wantFast(t *testing.T, fn func()) {
+	t.Helper()
+	var took time.Duration
+	for range 5 {
+		start := time.Now()
+		fn()
+		if took = time.Since(start); took < 500*time.Millisecond {
+			return
+		}
 	}
+	t.Errorf("took %v", took)
 }
 
 func TestValue(t *testing.T) {

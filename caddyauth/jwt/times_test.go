@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"regexp"
+	"sort"
 	"strconv"
 	"strings"
 	"testing"
@@ -119,8 +120,10 @@ func TestTimesNoOverflow(t *testing.T) {
 
 var uuid4 = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 
-func TestSealClaims(t *testing.T) {
-	r, now := mustRing(t, ""), time.Unix(1_800_000_000, 123)
+func TestSealClaims(t *testing.T) { eachSealed(t, testSealClaims) }
+
+func testSealClaims(t *testing.T, r *Ring) {
+	now := time.Unix(1_800_000_000, 123)
 	seen := map[string]bool{}
 	for _, claims := range []map[string]any{
 		nil,
@@ -171,19 +174,30 @@ func TestSealClaims(t *testing.T) {
 		t.Errorf("huge claims: %v; want ErrTooLarge", err)
 	}
 	// Whatever is not too large can be opened again.
-	for n := 48_900; n < 49_200; n++ {
-		token, err := SealClaims(r, map[string]any{"x": strings.Repeat("x", n)}, now, time.Hour)
+	seal := func(n int) (string, error) {
+		return SealClaims(r, map[string]any{"x": strings.Repeat("x", n)}, now, time.Hour)
+	}
+	most := sort.Search(MaxToken, func(n int) bool { _, err := seal(n + 1); return err != nil })
+	longest := 0
+	for n := most - 20; n <= most; n++ {
+		token, err := seal(n)
 		if err != nil {
-			break
+			t.Fatal(err)
 		}
 		if _, err := r.OpenString(token); err != nil {
 			t.Fatalf("token of %d bytes: %v", len(token), err)
 		}
+		longest = len(token)
+	}
+	if longest <= MaxToken-32 { // a block more would be too long
+		t.Errorf("the longest token has %d bytes of %d", longest, MaxToken)
 	}
 }
 
-func TestRenew(t *testing.T) {
-	r, now := mustRing(t, ""), time.Unix(1_800_000_000, 0)
+func TestRenew(t *testing.T) { eachSealed(t, testRenew) }
+
+func testRenew(t *testing.T, r *Ring) {
+	now := time.Unix(1_800_000_000, 0)
 	for claims, want := range map[string]string{
 		`{}`:                          `{"iat":1800000000,"exp":1800003600,"jti":`,
 		`{"exp":1,"iat":2,"jti":"3"}`: `{"iat":1800000000,"exp":1800003600,"jti":`,

@@ -36,6 +36,7 @@ type cache struct {
 type entry struct {
 	hash    uint64
 	token   string
+	secure  bool // which of the two rings opened it
 	session *Session
 	size    int
 	// fresh is the count of Ended's changes at which the session was last found
@@ -60,7 +61,7 @@ func (c *cache) get(hash uint64, token string) *entry {
 
 // offer proposes a token that was just opened, and returns its entry if it was
 // taken.
-func (c *cache) offer(hash uint64, token string, s *Session) *entry {
+func (c *cache) offer(hash uint64, token string, secure bool, s *Session) *entry {
 	if c.seen[hash%cacheSlots].Swap(hash) != hash {
 		return nil
 	}
@@ -70,7 +71,7 @@ func (c *cache) offer(hash uint64, token string, s *Session) *entry {
 		return nil // one person must not push out everybody else
 	}
 	// The token is a part of the request's Cookie line; a clone lets go of it.
-	e := &entry{hash: hash, token: strings.Clone(token), session: s, size: size}
+	e := &entry{hash: hash, token: strings.Clone(token), secure: secure, session: s, size: size}
 
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyauth/gateway/caddyauth/cookie"
+	"github.com/caddyauth/gateway/caddyauth/dialect"
 	"github.com/caddyauth/gateway/caddyauth/jwt"
 )
 
@@ -22,7 +23,7 @@ const (
 	DefaultUpdateAge = 24 * time.Hour
 )
 
-// signInMaxAge is how long NextAuth lets the token of a fresh sign-in live,
+// signInMaxAge is how long NextAuth 4 lets the token of a fresh sign-in live,
 // whatever the session's own age: its jwt.maxAge, a constant.
 const signInMaxAge = 30 * 24 * time.Hour
 
@@ -35,6 +36,14 @@ const tokenBudget = 8 << 10
 type Options struct {
 	// Ring seals and opens the session tokens. Required.
 	Ring *jwt.Ring
+
+	// SecureRing does so where cookies are secure: in dialect v5 the cookie's
+	// name, which is another one there, is the salt of the keys. Default: Ring.
+	SecureRing *jwt.Ring
+
+	// Dialect decides how long the token of a fresh sign-in lives: in v5 as long
+	// as any, in v4 no longer than 30 days. Default: v4.
+	Dialect dialect.Dialect
 
 	// MaxAge is how long a session lasts after it was last sealed.
 	// Default: 30 days.
@@ -80,6 +89,9 @@ func New(opts Options) (*Manager, error) {
 	if opts.Ring == nil {
 		return nil, errors.New("session: no keys")
 	}
+	if opts.SecureRing == nil {
+		opts.SecureRing = opts.Ring
+	}
 	if opts.MaxAge <= 0 {
 		opts.MaxAge = DefaultMaxAge
 	}
@@ -116,7 +128,7 @@ func (m *Manager) Read(h http.Header, names *cookie.Names) (*Session, error) {
 		err   = ErrNone
 	)
 	cookie.SessionTokens(h, names.Session, func(token string) bool {
-		s, e := m.open(token)
+		s, e := m.open(names, token)
 		if e == nil {
 			found, err = s, nil
 			return false
@@ -130,24 +142,31 @@ func (m *Manager) Read(h http.Header, names *cookie.Names) (*Session, error) {
 }
 
 // open turns a token into a session that counts at this moment.
-func (m *Manager) open(token string) (*Session, error) {
+func (m *Manager) open(names *cookie.Names, token string) (*Session, error) {
 	hash := m.cache.hash(token)
-	if e := m.cache.get(hash, token); e != nil {
+	if e := m.cache.get(hash, token); e != nil && e.secure == names.Secure {
 		return m.check(e.session, e)
 	}
-	s, err := m.unseal(token)
+	s, err := m.unseal(m.ring(names), token)
 	if err != nil {
 		return nil, err
 	}
-	return m.check(s, m.cache.offer(hash, token, s))
+	return m.check(s, m.cache.offer(hash, token, names.Secure, s))
+}
+
+func (m *Manager) ring(names *cookie.Names) *jwt.Ring {
+	if names.Secure {
+		return m.opts.SecureRing
+	}
+	return m.opts.Ring
 }
 
 // unseal decrypts and parses. What it returns depends on the token alone, so
 // that it can be kept.
-func (m *Manager) unseal(token string) (*Session, error) {
+func (m *Manager) unseal(ring *jwt.Ring, token string) (*Session, error) {
 	buf := m.scratch.Get().(*[]byte)
 	defer m.scratch.Put(buf)
-	plain, err := m.opts.Ring.Open((*buf)[:0], token)
+	plain, err := ring.Open((*buf)[:0], token)
 	if err != nil {
 		return nil, ErrInvalid
 	}
@@ -215,21 +234,25 @@ func (m *Manager) ended(s *Session, e *entry) bool {
 // cookies, those that clear an older session's pieces included. It fails with
 // ErrTooLarge if the claims do not fit.
 func (m *Manager) Issue(h http.Header, names *cookie.Names, claims map[string]any) ([]cookie.Cookie, *Session, error) {
-	// NextAuth gives a fresh token its 30 days even if sessions are shorter,
+	// NextAuth 4 gives a fresh token its 30 days even if sessions are shorter,
 	// and it would outlive its cookie; the shorter of both counts here.
-	now := m.opts.Now()
-	token, err := jwt.SealClaims(m.opts.Ring, claims, now, min(signInMaxAge, m.opts.MaxAge))
+	now, age := m.opts.Now(), m.opts.MaxAge
+	if m.opts.Dialect == dialect.V4 {
+		age = min(age, signInMaxAge)
+	}
+	token, err := jwt.SealClaims(m.ring(names), claims, now, age)
 	if errors.Is(err, jwt.ErrTooLarge) || len(token) > tokenBudget {
 		return nil, nil, ErrTooLarge
 	}
 	return m.cookies(h, names, token, now, err)
 }
 
-// Refresh seals a session's claims again, with a life of MaxAge from this
-// moment. All claims are kept, whoever made the token.
-func (m *Manager) Refresh(h http.Header, names *cookie.Names, s *Session) ([]cookie.Cookie, *Session, error) {
+// Refresh seals a session again, with a life of MaxAge from this moment. Claims
+// is the payload, a JSON object: that of the session, whoever made the token, or
+// what became of it. The session's evidence and id must be in it as they were.
+func (m *Manager) Refresh(h http.Header, names *cookie.Names, claims string) ([]cookie.Cookie, *Session, error) {
 	now := m.opts.Now()
-	token, err := jwt.Renew(m.opts.Ring, s.Claims, now, m.opts.MaxAge)
+	token, err := jwt.Renew(m.ring(names), claims, now, m.opts.MaxAge)
 	return m.cookies(h, names, token, now, err)
 }
 
@@ -245,14 +268,14 @@ func (m *Manager) cookies(h http.Header, names *cookie.Names, token string, now 
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := m.unseal(token)
+	s, err := m.unseal(m.ring(names), token)
 	if err != nil {
 		return nil, nil, err
 	}
 	c := m.cookie(names.Session, names.Secure)
 	c.Value = token
 	c.Expires = now.Add(m.opts.MaxAge)
-	return cookie.Chunk(c, cookie.Present(h, names.Session)), s, nil
+	return cookie.Chunk(c, names.ChunkSize, cookie.Present(h, names.Session)), s, nil
 }
 
 // Clear returns the cookies that remove every piece of a session from the
@@ -291,7 +314,7 @@ func (m *Manager) End(s *Session) {
 func (m *Manager) EndAll(h http.Header, names *cookie.Names) *Session {
 	var counted *Session
 	cookie.SessionTokens(h, names.Session, func(token string) bool {
-		if s, err := m.open(token); err == nil {
+		if s, err := m.open(names, token); err == nil {
 			m.End(s)
 			counted = cmp.Or(counted, s)
 		}

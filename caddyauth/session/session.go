@@ -37,7 +37,8 @@ type Session struct {
 
 // User is the person of a session. Absent claims are empty strings.
 type User struct {
-	// ID is the claim sub: without a store, the account's id at its provider.
+	// ID is the claim sub: without a store, the account's id at its provider or,
+	// in dialect v5, a random one. See [Session.AccountID].
 	ID    string
 	Name  string
 	Email string
@@ -81,6 +82,17 @@ func (s *Session) Key() string {
 		return s.Evidence.SID
 	}
 	return s.JTI
+}
+
+// AccountID is the account's id at the provider that signed the person in. In a
+// token that NextAuth made, only the claim sub is there to tell. Auth.js makes
+// that claim anew at each sign-in where there is no store, so nothing that is to
+// last can be tied to it.
+func (s *Session) AccountID() string {
+	if s.Evidence.Account != "" {
+		return s.Evidence.Account
+	}
+	return s.User.ID
 }
 
 // Reasons why a request has no session.

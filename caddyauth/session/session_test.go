@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddyauth/gateway/caddyauth/cookie"
+	"github.com/caddyauth/gateway/caddyauth/dialect"
 	"github.com/caddyauth/gateway/caddyauth/jwt"
 	"github.com/caddyauth/gateway/caddyauth/session"
 )
@@ -40,7 +41,7 @@ func (c *clock) add(d time.Duration) {
 func newManager(t testing.TB, o session.Options) *session.Manager {
 	t.Helper()
 	if o.Ring == nil {
-		ring, err := jwt.NewRing([]string{secret}, "")
+		ring, err := jwt.NewRing(dialect.V4, []string{secret}, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,7 +54,7 @@ func newManager(t testing.TB, o session.Options) *session.Manager {
 	return m
 }
 
-var names = func() *cookie.Names { n := cookie.NewNames("next-auth", true); return &n }()
+var names = func() *cookie.Names { n := cookie.NewNames(dialect.V4, "next-auth", true); return &n }()
 
 // jar turns Set-Cookie lines into the header of the next request, as a browser
 // keeps them.
@@ -182,7 +183,7 @@ func TestReadErrors(t *testing.T) {
 	m := newManager(t, session.Options{})
 	good, _ := issue(t, m, claims("s1"))
 	value := strings.TrimPrefix(good.Get("Cookie"), names.Session+"=")
-	state, err := jwt.NewRing([]string{secret}, names.State)
+	state, err := jwt.NewRing(dialect.V4, []string{secret}, names.State)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +191,7 @@ func TestReadErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := jwt.NewRing([]string{"another-secret-0123456789abcdef01234567"}, "")
+	other, err := jwt.NewRing(dialect.V4, []string{"another-secret-0123456789abcdef01234567"}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +250,7 @@ func TestCOOK05And12StaleCookies(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cookies, _, err := m.Refresh(h, names, s)
+			cookies, _, err := m.Refresh(h, names, s.Claims)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -268,7 +269,7 @@ func TestRefreshKeepsClaims(t *testing.T) {
 	c["nested"] = map[string]any{"a": []any{"<&>", 1.5, nil}}
 	h, first := issue(t, m, c)
 	clock.add(10 * time.Minute)
-	cookies, second, err := m.Refresh(h, names, first)
+	cookies, second, err := m.Refresh(h, names, first.Claims)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -349,7 +350,7 @@ func TestOUT01EndedSessions(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	cookies, _, err := m.Refresh(h, names, s)
+	cookies, _, err := m.Refresh(h, names, s.Claims)
 	if err != nil {
 		t.Fatal(err)
 	}

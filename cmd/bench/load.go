@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyauth/gateway/caddyauth/dialect"
 	"github.com/caddyauth/gateway/caddyauth/jwt"
 	"github.com/caddyauth/gateway/caddyauth/provider"
 	"github.com/caddyauth/gateway/caddyauth/session"
@@ -36,7 +37,7 @@ func makeCookies(n int) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	ring, err := jwt.NewRing([]string{secret}, "")
+	ring, err := jwt.NewRing(dialect.V4, []string{secret}, "")
 	if err != nil {
 		return nil, err
 	}

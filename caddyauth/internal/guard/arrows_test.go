@@ -12,15 +12,19 @@ import (
 var arrows = map[string][]string{
 	"caddyauth": {
 		"caddyauth/authapi", "caddyauth/gate", "caddyauth/session", "caddyauth/jwt",
-		"caddyauth/cookie", "caddyauth/provider", "caddyauth/page",
+		"caddyauth/cookie", "caddyauth/provider", "caddyauth/page", "caddyauth/dialect",
 	},
-	"caddyauth/authapi":  {"caddyauth/session", "caddyauth/jwt", "caddyauth/cookie", "caddyauth/provider", "caddyauth/page"},
+	"caddyauth/authapi": {
+		"caddyauth/session", "caddyauth/jwt", "caddyauth/cookie", "caddyauth/provider", "caddyauth/page",
+		"caddyauth/dialect",
+	},
 	"caddyauth/gate":     {"caddyauth/session", "caddyauth/jwt", "caddyauth/cookie"},
-	"caddyauth/session":  {"caddyauth/jwt", "caddyauth/cookie"},
+	"caddyauth/session":  {"caddyauth/jwt", "caddyauth/cookie", "caddyauth/dialect"},
 	"caddyauth/provider": {},
 	"caddyauth/page":     {},
-	"caddyauth/jwt":      {},
-	"caddyauth/cookie":   {},
+	"caddyauth/jwt":      {"caddyauth/dialect"},
+	"caddyauth/cookie":   {"caddyauth/dialect"},
+	"caddyauth/dialect":  {},
 }
 
 // leaves are linked by cmd/caddy alone. Each may import what it is a guest of.
