@@ -12,19 +12,20 @@ import (
 var arrows = map[string][]string{
 	"caddyauth": {
 		"caddyauth/authapi", "caddyauth/gate", "caddyauth/session", "caddyauth/jwt",
-		"caddyauth/cookie", "caddyauth/provider", "caddyauth/page", "caddyauth/dialect",
+		"caddyauth/cookie", "caddyauth/provider", "caddyauth/page", "caddyauth/callbacks", "caddyauth/dialect",
 	},
 	"caddyauth/authapi": {
 		"caddyauth/session", "caddyauth/jwt", "caddyauth/cookie", "caddyauth/provider", "caddyauth/page",
-		"caddyauth/dialect",
+		"caddyauth/callbacks", "caddyauth/dialect",
 	},
-	"caddyauth/gate":     {"caddyauth/session", "caddyauth/jwt", "caddyauth/cookie"},
-	"caddyauth/session":  {"caddyauth/jwt", "caddyauth/cookie", "caddyauth/dialect"},
-	"caddyauth/provider": {},
-	"caddyauth/page":     {},
-	"caddyauth/jwt":      {"caddyauth/dialect"},
-	"caddyauth/cookie":   {"caddyauth/dialect"},
-	"caddyauth/dialect":  {},
+	"caddyauth/callbacks": {"caddyauth/jwt"},
+	"caddyauth/gate":      {"caddyauth/session", "caddyauth/jwt", "caddyauth/cookie"},
+	"caddyauth/session":   {"caddyauth/jwt", "caddyauth/cookie", "caddyauth/dialect"},
+	"caddyauth/provider":  {},
+	"caddyauth/page":      {},
+	"caddyauth/jwt":       {"caddyauth/dialect"},
+	"caddyauth/cookie":    {"caddyauth/dialect"},
+	"caddyauth/dialect":   {},
 }
 
 // leaves are linked by cmd/caddy alone. Each may import what it is a guest of.
