@@ -1,6 +1,7 @@
 package authapi
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddyauth/gateway/caddyauth/callbacks"
 	"github.com/caddyauth/gateway/caddyauth/cookie"
 	"github.com/caddyauth/gateway/caddyauth/dialect"
 	"github.com/caddyauth/gateway/caddyauth/jwt"
@@ -22,6 +24,9 @@ import (
 
 // Options configures an API. Providers, Sessions and Secrets are required.
 type Options struct {
+	// Dialect is what clients and backends speak. Default: v4.
+	Dialect dialect.Dialect
+
 	// Providers are the ways to sign in, in the order of the sign-in page.
 	Providers []provider.Provider
 
@@ -32,7 +37,8 @@ type Options struct {
 	// one signs and seals, all of them verify and open.
 	Secrets []string
 
-	// CookiePrefix begins the name of every cookie. Default: "next-auth".
+	// CookiePrefix begins the name of every cookie. Default: that of the
+	// dialect, "next-auth" or "authjs".
 	CookiePrefix string
 
 	// Secure says whether cookies are secure, which changes their names too.
@@ -60,6 +66,20 @@ type Options struct {
 	// to find out what can go. Nil means that nothing is read.
 	Needed func(list, value string) bool
 
+	// Callbacks shape sign-ins, redirects, tokens and sessions. Default: those of
+	// NextAuth, which admit everybody and change nothing.
+	Callbacks *callbacks.Set
+
+	// Events is told what happens, under NextAuth's names: signIn, signOut and
+	// session, with NextAuth's arguments as data but without tokens, codes and
+	// secrets. It is called when all is decided and before the answer is written.
+	// An error of signIn refuses the sign-in; others are logged.
+	Events func(ctx context.Context, name string, data map[string]any) error
+
+	// Client serves a script for pages without a bundler as {base}/client.js, and
+	// its types as {base}/client.d.ts.
+	Client bool
+
 	// AutoRedirect skips the sign-in page when there is one provider only and
 	// it is an OAuth one. See [API.Serve] for when it does not.
 	AutoRedirect bool
@@ -82,12 +102,13 @@ type Options struct {
 // built-in page.
 type Pages struct {
 	// SignIn gets the query parameters callbackUrl and, after a failure, error.
+	// In dialect v5 a failure comes here straight, with error and perhaps code.
 	SignIn string
 	// SignOut gets none.
 	SignOut string
 	// Error gets the query parameter error.
 	Error string
-	// VerifyRequest gets none.
+	// VerifyRequest gets none or, in dialect v5, all that there are.
 	VerifyRequest string
 	// NewUser is where a person is sent after the first sign-in ever, which
 	// takes a store to know. Without one it has no effect, as in NextAuth.
@@ -114,6 +135,8 @@ type Site struct {
 // API answers the requests of one site. It is safe for concurrent use.
 type API struct {
 	opts      Options
+	contract  *contract
+	routes    map[string]*route
 	providers map[string]provider.Provider
 	embedded  map[string]provider.Embedded
 	csrf      csrfSigner
@@ -136,11 +159,17 @@ func New(opts Options) (*API, error) {
 	if err := opts.complete(); err != nil {
 		return nil, err
 	}
+	c := contractOf(opts.Dialect)
 	a := &API{
 		opts:      opts,
+		contract:  c,
+		routes:    c.routes,
 		providers: make(map[string]provider.Provider, len(opts.Providers)),
 		embedded:  make(map[string]provider.Embedded),
-		csrf:      newCSRFSigner(opts.Secrets),
+		csrf:      newCSRFSigner(c.csrfKeys(opts.Secrets)),
+	}
+	if opts.Client {
+		addClient(a.routes)
 	}
 	for _, p := range opts.Providers {
 		if err := a.add(p); err != nil {
@@ -148,7 +177,7 @@ func New(opts Options) (*API, error) {
 		}
 	}
 	for i := range a.jars {
-		j, err := newJar(opts.CookiePrefix, i == 1, opts.Secrets)
+		j, err := newJar(opts.Dialect, opts.CookiePrefix, i == 1, opts.Secrets)
 		if err != nil {
 			return nil, err
 		}
@@ -159,9 +188,6 @@ func New(opts Options) (*API, error) {
 
 // complete fills in the defaults.
 func (o *Options) complete() (err error) {
-	if o.CookiePrefix == "" {
-		o.CookiePrefix = "next-auth"
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -191,15 +217,15 @@ func (a *API) add(p provider.Provider) error {
 	if !ok {
 		return nil
 	}
-	if _, taken := a.embedded[e.Mount()]; taken || routes[e.Mount()] != nil {
+	if _, taken := a.embedded[e.Mount()]; taken || a.routes[e.Mount()] != nil {
 		return fmt.Errorf("authapi: provider %q wants the path %q, which is taken", id, e.Mount())
 	}
 	a.embedded[e.Mount()] = e
 	return nil
 }
 
-func newJar(prefix string, secure bool, secrets []string) (jar, error) {
-	j := jar{names: cookie.NewNames(dialect.V4, prefix, secure)}
+func newJar(d dialect.Dialect, prefix string, secure bool, secrets []string) (jar, error) {
+	j := jar{names: cookie.NewNames(d, prefix, secure)}
 	for _, k := range []struct {
 		ring **jwt.Ring
 		name string
@@ -209,7 +235,7 @@ func newJar(prefix string, secure bool, secrets []string) (jar, error) {
 		{&j.nonce, j.names.Nonce},
 		{&j.notice, j.names.Notice},
 	} {
-		ring, err := jwt.NewRing(dialect.V4, secrets, k.name)
+		ring, err := jwt.NewRing(d, secrets, k.name)
 		if err != nil {
 			return jar{}, fmt.Errorf("authapi: keys of cookie %q: %w", k.name, err)
 		}
@@ -233,28 +259,17 @@ func (a *API) jar(origin string) *jar {
 	return &a.jars[0]
 }
 
-// route answers one action. GET also answers HEAD, POST nothing else.
-type route struct {
-	get, post func(*request)
-	noHead    bool
-}
-
-// routes are the actions of the API. It is filled in by init, as [New] and the
-// routes refer to each other.
-var routes map[string]*route
-
-func init() {
-	routes = map[string]*route{
-		"providers":      {get: (*request).providers},
-		"session":        {get: (*request).session, post: (*request).updateSession},
-		"csrf":           {get: (*request).csrfToken},
-		"signin":         {get: (*request).signInPage, post: (*request).signIn},
-		"signout":        {get: (*request).signOutPage, post: (*request).signOut},
-		"callback":       {get: (*request).callback, post: (*request).callback, noHead: true},
-		"verify-request": {get: (*request).verifyRequest},
-		"error":          {get: (*request).errorPage},
-		"_log":           {post: (*request).clientLog},
+// mounted returns the provider that a request is for the identity provider of,
+// nil if there is none. The path below it is its own: the dialect has no say.
+func (a *API) mounted(site Site) provider.Embedded {
+	if len(a.embedded) == 0 {
+		return nil
 	}
+	s, ok := split(site.BasePath, site.Path)
+	if !ok {
+		return nil
+	}
+	return a.embedded[s.action]
 }
 
 // Serve answers one request below the site's base path; others are answered
@@ -262,49 +277,22 @@ func init() {
 // may have been rewritten.
 //
 // With AutoRedirect, GET {base}/signin starts the flow of the only provider, or
-// goes on to callbackUrl if the browser is signed in already; but never below {base}/signin/, for a prefetch, for a frame or for anything
-// else than a navigation, after a failure, or within a minute after signing
-// out: each of these gets the page.
+// goes on to callbackUrl if the browser is signed in already; but never below
+// {base}/signin/, for a prefetch, for a frame or for anything else than a
+// navigation, after a failure, or within a minute after signing out: each of
+// these gets the page.
 func (a *API) Serve(w http.ResponseWriter, r *http.Request, site Site) {
 	noStore(w.Header())
-	segments, ok := split(site.BasePath, site.Path)
-	if e, mounted := a.embedded[segments.action]; ok && mounted {
+	if e := a.mounted(site); e != nil {
 		e.ServeIdP(w, original(r, site), site.Origin+site.BasePath+"/"+e.Mount())
 		return
 	}
-	q := a.newRequest(w, r, site, segments)
-	if !ok {
-		q.unsupported()
-		return
-	}
+	q := a.newRequest(w, r, site)
 	handle := q.handler()
-	if handle == nil {
+	switch {
+	case handle == nil:
 		q.unsupported()
-		return
+	case q.parse() && a.contract.accepts(q):
+		handle(q)
 	}
-	if !q.parse() {
-		return
-	}
-	handle(q)
-}
-
-// handler returns what answers the request, nil if nothing does. HEAD is a GET
-// whose body is dropped by net/http, but not on a callback: the scanners that
-// look at links with it must not use up a code.
-func (q *request) handler() func(*request) {
-	rt := routes[q.action]
-	if rt == nil {
-		return nil
-	}
-	switch q.r.Method {
-	case http.MethodGet:
-		return rt.get
-	case http.MethodHead:
-		if !rt.noHead {
-			return rt.get
-		}
-	case http.MethodPost:
-		return rt.post
-	}
-	return nil
 }

@@ -22,13 +22,14 @@ const (
 // fields are the fields of a query or a body.
 type fields map[string]field
 
-// field is one of them. JavaScript's view of it decides: a repeated form field
-// is an array there, and an array equals no token and is no URL. So it is
-// present, but has no text.
+// field is one of them. JavaScript's view of it decides: in dialect v4 a
+// repeated form field is an array, and an array equals no token and is no URL.
+// So it is present, but has no text.
 type field struct {
 	text    string
 	present bool
-	invalid bool // repeated, or JSON but no string
+	invalid bool   // repeated, or JSON but no string
+	raw     string // JSON as it was written, where it was JSON
 }
 
 // text returns a field that is one string, "" otherwise.
@@ -37,11 +38,19 @@ func (f fields) text(name string) string { return f[name].text }
 // truthy reports whether JavaScript would call the field's value true.
 func (f field) truthy() bool { return f.invalid || f.text != "" }
 
+// json returns the field's value as JSON, "" if there is none.
+func (f field) json() string {
+	if f.raw == "" && f.present && !f.invalid {
+		return string(appendString(nil, f.text))
+	}
+	return f.raw
+}
+
 // values returns the fields that are one string.
 func (f fields) values() url.Values {
 	v := make(url.Values, len(f))
 	for name, field := range f {
-		if !field.invalid {
+		if field.present && !field.invalid {
 			v[name] = []string{field.text}
 		}
 	}
@@ -60,32 +69,55 @@ var (
 	errBody     = &bodyError{http.StatusBadRequest, "Invalid body"}
 )
 
-// readBody reads a form or a JSON object. Every other type has no fields:
-// browsers send text/plain and multipart across sites without asking first, so
-// these must not pass for anything.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64) (fields, *bodyError) {
-	if r.Body == nil {
+// readBody reads a body of at most limit bytes. Every type but a form and JSON
+// has no fields: browsers send text/plain and multipart across sites without
+// asking first, so these must not pass for anything.
+func (q *request) readBody(limit int64) (fields, *bodyError) {
+	if q.r.Body == nil {
 		return nil, nil
 	}
-	if r.ContentLength > limit {
+	if q.r.ContentLength > limit {
 		return nil, errTooLarge
 	}
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	raw, err := io.ReadAll(http.MaxBytesReader(q.w, q.r.Body, limit))
 	if _, over := errors.AsType[*http.MaxBytesError](err); over {
 		return nil, errTooLarge
 	}
 	if err != nil {
 		return nil, errBody
 	}
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return q.api.contract.parseBody(q.r.Header.Get("Content-Type"), string(raw))
+}
+
+// parseBodyV4 goes by the media type (RFC 9110, section 8.3.1). Without a body
+// even JSON has no fields.
+func parseBodyV4(contentType, raw string) (fields, *bodyError) {
+	media, _, err := mime.ParseMediaType(contentType)
 	if err != nil {
 		return nil, nil
 	}
 	switch media {
 	case "application/x-www-form-urlencoded":
-		return parseForm(string(raw)), nil
+		return parseForm(raw), nil
 	case "application/json", "application/ld+json":
-		return parseJSON(string(raw))
+		// The byte order mark is not a part of the text (RFC 8259, section 8.1).
+		if raw = strings.TrimPrefix(raw, "\ufeff"); raw != "" {
+			return parseJSON(raw)
+		}
+	}
+	return nil, nil
+}
+
+// parseBodyV5 looks for the two types anywhere in the header, in lower case.
+// Both are read as UTF-8 with or without a mark (Encoding standard, section 6,
+// decode), and a form as if it were a query, question mark and all.
+func parseBodyV5(contentType, raw string) (fields, *bodyError) {
+	raw = strings.ToValidUTF8(strings.TrimPrefix(raw, "\ufeff"), "\uFFFD")
+	switch {
+	case strings.Contains(contentType, "application/json"):
+		return parseJSON(raw)
+	case strings.Contains(contentType, "application/x-www-form-urlencoded"):
+		return parseFormV5(strings.TrimPrefix(raw, "?")), nil
 	}
 	return nil, nil
 }
@@ -93,7 +125,14 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) (fields, *bod
 // parseForm reads a query or a form the way Node does: broken escapes stand for
 // themselves and a semicolon separates nothing, where net/url would drop the
 // field.
-func parseForm(raw string) fields {
+func parseForm(raw string) fields { return parsePairs(raw, fields.add) }
+
+// parseFormV5 differs in that the last of repeated fields counts.
+func parseFormV5(raw string) fields {
+	return parsePairs(raw, func(f fields, name string, v field) { f[name] = v })
+}
+
+func parsePairs(raw string, add func(f fields, name string, v field)) fields {
 	f := make(fields)
 	for n := 0; raw != "" && n < maxFields; n++ {
 		var pair string
@@ -102,7 +141,7 @@ func parseForm(raw string) fields {
 			continue
 		}
 		name, value, _ := strings.Cut(pair, "=")
-		f.add(unescape(name), field{text: unescape(value), present: true})
+		add(f, unescape(name), field{text: unescape(value), present: true})
 	}
 	return f
 }
@@ -142,9 +181,6 @@ func unescape(s string) string {
 // for JSON.parse; a value of null is as good as none. JSON that is no object
 // has no fields.
 func parseJSON(raw string) (fields, *bodyError) {
-	if raw == "" {
-		return nil, nil
-	}
 	if !strings.HasPrefix(strings.TrimLeft(raw, " \t\r\n"), "{") {
 		if json.Valid([]byte(raw)) {
 			return nil, nil
@@ -155,11 +191,11 @@ func parseJSON(raw string) (fields, *bodyError) {
 	err := jwt.Members(raw, func(name string, v jwt.Value) bool {
 		switch v.Kind() {
 		case jwt.String:
-			f[name] = field{text: v.String(), present: true}
+			f[name] = field{text: v.String(), present: true, raw: v.Raw()}
 		case jwt.Null:
-			delete(f, name)
+			f[name] = field{raw: v.Raw()}
 		default:
-			f[name] = field{present: true, invalid: true}
+			f[name] = field{present: true, invalid: true, raw: v.Raw()}
 		}
 		return len(f) < maxFields
 	})

@@ -15,51 +15,49 @@ func (q *request) callback() {
 		q.init()
 		q.callbackOAuth(p)
 	case provider.Credentials:
-		q.init()
-		if q.r.Method == http.MethodPost {
-			q.callbackCredentials(p)
+		if q.r.Method != http.MethodPost {
+			q.api.contract.callbackByGet(q, p)
 			return
 		}
-		// NextAuth sends this with status 500.
-		q.text(http.StatusBadRequest, "Error: Callback for provider type "+p.Info().Type+" not supported")
+		q.init()
+		q.callbackCredentials(p)
 	default:
 		q.unsupported()
 	}
 }
 
-// callbackOAuth takes the browser back from an identity provider. It reads the
-// query of a GET or the body of a POST, never both: a value from one must not
-// complete those of the other.
+// callbackOAuth takes the browser back from an identity provider.
 func (q *request) callbackOAuth(p provider.OAuth) {
-	id := p.Info().ID
-	params := q.query
-	if q.r.Method == http.MethodPost {
-		params = q.body
-	}
-	// Like NextAuth, an error is believed before any cookie is looked at. It
-	// ends nothing: the cookies of the flow stay.
-	if params["error"].truthy() {
+	id, c := p.Info().ID, q.api.contract
+	params := c.callbackParams(q)
+	denied := params["error"].truthy()
+	if denied && c.errorFirst {
 		q.fail(providerFailure(id, params))
 		return
 	}
 	if why := repeated(params); why != "" {
-		q.fail(failure{code: codeOAuthCallback, reason: why, provider: id})
+		q.fail(failure{kind: kindCallback, reason: why, provider: id})
 		return
 	}
 	f, why := q.find(p, params.text("state"))
-	if why != "" {
-		if q.replayed(why, params) {
-			q.redirect(http.StatusOK, q.callbackURL)
-			return
-		}
-		q.fail(failure{code: codeOAuthCallback, reason: why, provider: id})
-		return
-	}
-	if !q.mayExchange() {
+	switch {
+	case why != "" && !denied && q.replayed(why, params):
+		q.redirect(q.callbackURL)
+	case why != "":
+		q.fail(failure{kind: kindCallback, reason: why, provider: id})
+	case denied:
+		q.fail(providerFailure(id, params))
+	case !q.mayExchange():
 		q.setRetryAfter()
-		q.fail(failure{code: codeOAuthCallback, reason: ReasonTooManyAttempts, provider: id})
-		return
+		q.fail(failure{kind: kindCallback, reason: ReasonTooManyAttempts, provider: id})
+	default:
+		q.exchange(p, f, params)
 	}
+}
+
+// exchange turns what came back, and what was kept for it, into a person.
+func (q *request) exchange(p provider.OAuth, f flow, params fields) {
+	id := p.Info().ID
 	identity, err := p.Exchange(q.r.Context(), provider.CallbackRequest{
 		Params:       params.values(),
 		RedirectURI:  q.callbackURLOf(id),
@@ -68,9 +66,13 @@ func (q *request) callbackOAuth(p provider.OAuth) {
 		Issuer:       q.issuer(p),
 	})
 	if err != nil {
-		// The cookies stay: a link from elsewhere, with a code of somebody
-		// else's, must not end the flow that is under way.
-		q.fail(q.exchangeFailure(id, err))
+		failed := exchangeFailure(id, err)
+		// Otherwise the cookies stay: a link from elsewhere, with a code of
+		// somebody else's, must not end the flow that is under way.
+		if failed.kind == kindProfile {
+			q.finish(p, f)
+		}
+		q.fail(failed)
 		return
 	}
 	q.finish(p, f)
@@ -96,7 +98,7 @@ func repeated(params fields) reason {
 // (RFC 6749, section 4.1.2.1). Its description is for the log at most.
 func providerFailure(id string, params fields) failure {
 	code := params.text("error")
-	f := failure{code: codeCallback, reason: ReasonProviderError, provider: id}
+	f := failure{kind: kindDeclined, reason: ReasonProviderError, provider: id}
 	if code == "access_denied" {
 		f.reason = ReasonDeclined
 	}
@@ -104,12 +106,10 @@ func providerFailure(id string, params fields) failure {
 	return f
 }
 
-func (q *request) exchangeFailure(id string, err error) failure {
-	f := failure{code: codeOAuthCallback, reason: reasonOf(err), provider: id, err: err}
+func exchangeFailure(id string, err error) failure {
+	f := failure{kind: kindCallback, reason: reasonOf(err), provider: id, err: err}
 	if f.reason == provider.ReasonProfile {
-		// NextAuth takes a profile without an id for a person who changed
-		// their mind, and starts over.
-		f.code, f.to = "", q.base+"/signin"
+		f.kind = kindProfile
 	}
 	return f
 }

@@ -32,14 +32,64 @@ func (q *request) initCallbackURL() {
 	}
 }
 
-// resolve returns an absolute URL that is safe to redirect to.
+// resolve returns an absolute URL that is safe to redirect to: of this site, or
+// where the callback redirect sends people instead.
 func (q *request) resolve(raw string) string {
-	target := safeurl.Target{Origin: q.site.Origin}
-	to, ok := target.Resolve(raw)
+	to, ok := raw, true
+	if q.api.opts.Callbacks.HasRedirect() {
+		to, ok = q.redirected(raw)
+	} else {
+		to, ok = safeurl.Target{Origin: q.site.Origin}.Resolve(raw)
+	}
 	if !ok || q.only() != nil && q.isSignIn(to) {
 		return q.site.Origin
 	}
 	return to
+}
+
+// redirected asks the callback redirect. It gets what is an address without
+// doubt: "/..." for one of this site, unless it was written in full, or an http
+// or https URL of any site. The same goes for its answer, which is the
+// operator's word and may lead to another site.
+func (q *request) redirected(raw string) (to string, ok bool) {
+	if raw, ok = anywhere(q.site.Origin, raw); !ok {
+		return "", false
+	}
+	to, err := q.api.opts.Callbacks.Redirect(q.r.Context(), raw, q.site.Origin, q.api.callbackRequest(q.r, q.site))
+	if err != nil {
+		q.logCallback(q.known(), "", err)
+		return "", false
+	}
+	if to, ok = anywhere(q.site.Origin, to); ok && to[0] == '/' {
+		to = q.site.Origin + to
+	}
+	return to, ok
+}
+
+// anywhere normalizes an address of any site. A path stays one.
+func anywhere(origin, raw string) (string, bool) {
+	target := safeurl.Target{Origin: origin}
+	relative := strings.HasPrefix(raw, "/")
+	if !relative {
+		target.Also = []string{originOf(raw)}
+	}
+	to, ok := target.Resolve(raw)
+	if relative {
+		to = strings.TrimPrefix(to, origin)
+	}
+	return to, ok
+}
+
+// originOf is what an absolute URL begins with, up to its path.
+func originOf(raw string) string {
+	start := strings.Index(raw, "://")
+	if start < 0 {
+		return ""
+	}
+	if end := strings.IndexAny(raw[start+3:], "/?#"); end >= 0 {
+		return raw[:start+3+end]
+	}
+	return raw
 }
 
 // isSignIn reports whether an address of this site is that of the sign-in page.
@@ -49,7 +99,7 @@ func (q *request) isSignIn(to string) bool {
 	if i := strings.IndexAny(path, "?#"); i >= 0 {
 		path = path[:i]
 	}
-	s, ok := split(q.site.BasePath, path)
+	s, ok := q.api.contract.split(q.site.BasePath, path)
 	return ok && s.action == "signin" && s.providerID == ""
 }
 

@@ -182,7 +182,8 @@ func (q *request) checkCookie(c check, attempts []attempt) cookie.Cookie {
 		keep = 1
 	}
 	attempts = attempts[:min(len(attempts), keep)]
-	age := time.Unix(attempts[0].expires, 0).Sub(q.now)
+	// In whole seconds, as the cookie is. The flow begins within a second.
+	age := time.Duration(attempts[0].expires-q.now.Unix()) * time.Second
 	for {
 		sealed, err := jwt.SealClaims(c.ring, checkClaims(attempts), q.now, age)
 		if err != nil {

@@ -1,43 +1,31 @@
 package authapi
 
-import (
-	"net/http"
-	"net/url"
+import "github.com/caddyauth/gateway/caddyauth/provider"
 
-	"github.com/caddyauth/gateway/caddyauth/provider"
-)
-
-// callbackCredentials answers the form of a credentials provider.
+// callbackCredentials answers the form of a credentials provider. Nothing in the
+// answer tells an unknown account from a wrong password, and a reached limit
+// differs only in words: that an account is being attacked is no secret to the
+// attacker.
 func (q *request) callbackCredentials(p provider.Credentials) {
 	if !q.csrf.verified {
-		q.failCSRF()
+		q.failCSRF(kindCSRF)
 		return
 	}
 	id, account := p.Info().ID, accountOf(p, q.body)
+	wrong := failure{kind: kindCredentials, provider: id, account: account}
 	if !q.mayTry(id, account) {
 		q.setRetryAfter()
-		q.fail(q.wrong(id, account, ReasonTooManyAttempts, nil))
+		wrong.reason = ReasonTooManyAttempts
+		q.fail(wrong)
 		return
 	}
 	identity, err := p.Authorize(q.r.Context(), q.body.values())
 	if err != nil {
-		q.fail(q.wrong(id, account, reasonOf(err), err))
+		if wrong.reason, wrong.err = reasonOf(err), err; wrong.reason != provider.ReasonCredentials {
+			wrong.kind = kindAuthorize
+		}
+		q.fail(wrong)
 		return
 	}
 	q.admit(p, identity)
-}
-
-// wrong is the failure of a password. Nothing in it tells an unknown account
-// from a wrong password, and a reached limit differs only in words: that an
-// account is being attacked is no secret to the attacker.
-func (q *request) wrong(id, account string, why reason, err error) failure {
-	return failure{
-		status:   http.StatusUnauthorized,
-		code:     codeCredentialsSignin,
-		to:       q.base + "/error?error=" + codeCredentialsSignin + "&provider=" + url.QueryEscape(id),
-		reason:   why,
-		provider: id,
-		account:  account,
-		err:      err,
-	}
 }

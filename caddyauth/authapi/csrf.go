@@ -33,17 +33,16 @@ func (q *request) initCSRF() {
 	name := q.jar.names.CSRF
 	value, _ := cookie.Get(q.r.Header, name)
 	token, ok := q.api.csrf.open(value)
+	sent := q.body.text("csrfToken")
+	same := ok && sent != "" && subtle.ConstantTimeCompare([]byte(sent), []byte(token)) == 1
 	if !ok {
 		token = hex.EncodeToString(q.api.randomBytes(32))
 		q.set(q.newCookie(name, q.api.csrf.sign(token)))
-		q.csrf = csrfState{token: token}
-		return
 	}
-	sent := q.body.text("csrfToken")
 	q.csrf = csrfState{
 		token: token,
-		verified: q.r.Method == http.MethodPost && q.sameOrigin() && sent != "" &&
-			subtle.ConstantTimeCompare([]byte(sent), []byte(token)) == 1,
+		verified: q.r.Method == http.MethodPost && q.sameOrigin() &&
+			(same || q.api.contract.excused(q)),
 	}
 }
 
@@ -67,35 +66,35 @@ func (q *request) sameOrigin() bool {
 	return !sent || len(origin) == 1 && strings.EqualFold(origin[0], q.site.Origin)
 }
 
-// csrfSigner makes and checks the cookie's value, token|sha256hex(token+secret).
+// csrfSigner makes and checks the cookie's value, token|sha256hex(token+key).
 type csrfSigner struct {
-	secrets []string
+	keys []string
 }
 
-func newCSRFSigner(secrets []string) csrfSigner { return csrfSigner{secrets} }
+func newCSRFSigner(keys []string) csrfSigner { return csrfSigner{keys} }
 
 func (s csrfSigner) sign(token string) string {
-	return token + "|" + csrfHash(token, s.secrets[0])
+	return token + "|" + csrfHash(token, s.keys[0])
 }
 
-// open returns the token of a cookie that any of the secrets has signed.
-// Anything after a second bar is ignored, as NextAuth does.
+// open returns the token of a cookie that any of the keys has signed. Anything
+// after a second bar is ignored, as NextAuth does.
 func (s csrfSigner) open(value string) (string, bool) {
 	token, rest, ok := strings.Cut(value, "|")
 	if !ok || token == "" {
 		return "", false
 	}
 	hash, _, _ := strings.Cut(rest, "|")
-	for _, secret := range s.secrets {
-		if subtle.ConstantTimeCompare([]byte(hash), []byte(csrfHash(token, secret))) == 1 {
+	for _, key := range s.keys {
+		if subtle.ConstantTimeCompare([]byte(hash), []byte(csrfHash(token, key))) == 1 {
 			return token, true
 		}
 	}
 	return "", false
 }
 
-func csrfHash(token, secret string) string {
-	sum := sha256.Sum256([]byte(token + secret))
+func csrfHash(token, key string) string {
+	sum := sha256.Sum256([]byte(token + key))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -112,4 +111,13 @@ func (a *API) randomBytes(n int) []byte {
 // PKCE verifier (RFC 7636, section 4.1).
 func (a *API) randomToken() string {
 	return base64.RawURLEncoding.EncodeToString(a.randomBytes(32))
+}
+
+// newUUID returns a random UUID, version 4 (RFC 9562, section 5.4).
+func (a *API) newUUID() string {
+	id := a.randomBytes(16)
+	id[6] = id[6]&0x0F | 0x40
+	id[8] = id[8]&0x3F | 0x80
+	s := hex.EncodeToString(id)
+	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
 }

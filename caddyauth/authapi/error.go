@@ -1,46 +1,26 @@
 package authapi
 
 import (
-	"net/http"
-
 	"github.com/caddyauth/gateway/caddyauth/cookie"
 	"github.com/caddyauth/gateway/caddyauth/page"
 )
 
-// shownAtSignIn are the codes that the sign-in page explains, case-sensitively.
-var shownAtSignIn = map[string]bool{
-	"Signin":                true,
-	"OAuthSignin":           true,
-	"OAuthCallback":         true,
-	"OAuthCreateAccount":    true,
-	"EmailCreateAccount":    true,
-	"Callback":              true,
-	"OAuthAccountNotLinked": true,
-	"EmailSignin":           true,
-	"CredentialsSignin":     true,
-	"SessionRequired":       true,
-}
-
-// errorPage answers GET {base}/error. The code is the query's or, without one,
-// the second path segment.
+// errorPage answers GET {base}/error.
 func (q *request) errorPage() {
 	q.init()
-	code, known := q.query.text("error"), q.query["error"].present
-	if !known {
-		code = q.providerID
-		known = code != ""
-	}
+	c := q.api.contract
+	code, given := c.errorCode(q)
 	switch own := q.api.opts.Pages.Error; {
-	case shownAtSignIn[code]:
-		q.redirect(http.StatusOK, q.base+"/signin?error="+code)
+	case c.bounced[code]:
+		q.redirect(q.base + "/signin?error=" + code)
 	case own != "":
-		if !known {
+		if !given {
 			code = "undefined" // what JavaScript makes of none
 		}
 		// NextAuth leaves the code as it is, line feeds included.
-		q.redirect(http.StatusOK, own+separator(own)+"error="+cookie.Encode(code))
+		q.redirect(own + separator(own) + "error=" + cookie.Encode(code))
 	default:
-		q.showError(code)
+		q.showError(c.pageCode(code))
 	}
 }
 

@@ -1,37 +1,26 @@
 package authapi
 
 import (
+	"cmp"
 	"encoding/base32"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddyauth/gateway/caddyauth/cookie"
 	"github.com/caddyauth/gateway/caddyauth/provider"
 )
 
-// The error codes of NextAuth that this package ends a sign-in with. An
-// exception's text, which NextAuth may put there too, never becomes one.
-const (
-	codeOAuthSignin       = "OAuthSignin"
-	codeOAuthCallback     = "OAuthCallback"
-	codeCallback          = "Callback"
-	codeCredentialsSignin = "CredentialsSignin"
-	codeAccessDenied      = "AccessDenied"
-)
-
-// failure is a sign-in that ends without a session.
+// failure is a request that ends at one of the error pages, a sign-in without a
+// session most of all.
 type failure struct {
-	// status is for clients that asked for JSON; 0 means 200.
-	status int
-	// code is the error code. The browser goes to the error page with it,
-	// unless to says where else.
-	code string
-	to   string
+	kind kind
 
 	reason   reason
 	provider string
@@ -44,26 +33,23 @@ type failure struct {
 // fail logs a failure, leaves a notice for the page, and redirects. A session
 // that the browser already has is not touched.
 func (q *request) fail(f failure) {
-	reference := q.reference()
-	q.logFailure(f, reference)
-	q.leave(notice{
-		code: f.code, reason: f.reason, reference: reference,
-		provider: f.provider, account: f.account,
-	})
-	to := f.to
-	if to == "" {
-		to = q.base + "/error?error=" + f.code
+	c := q.api.contract
+	e := c.endings[f.kind]
+	q.cookies = slices.DeleteFunc(q.cookies, func(set cookie.Cookie) bool { return !c.keeps(q, set.Name) })
+	if !e.quiet {
+		reference := q.reference()
+		q.logFailure(f, e.code, reference)
+		q.leave(notice{
+			code: e.code, reason: f.reason, reference: reference,
+			provider: f.provider, account: f.account,
+		})
 	}
-	status := f.status
-	if status == 0 {
-		status = http.StatusOK
-	}
-	q.redirect(status, to)
+	q.send(c.locate(q, e, f), cmp.Or(e.status, http.StatusOK), false)
 }
 
 // failCSRF answers a form that does not prove where it comes from.
-func (q *request) failCSRF() {
-	q.fail(failure{to: q.base + "/signin?csrf=true", reason: ReasonCSRF, provider: q.known()})
+func (q *request) failCSRF(k kind) {
+	q.fail(failure{kind: k, reason: ReasonCSRF, provider: q.known()})
 }
 
 // known is the provider's id from the path if there is such a provider: a
@@ -81,10 +67,10 @@ func (q *request) reference() string {
 	return base32.StdEncoding.EncodeToString(q.api.randomBytes(5))
 }
 
-func (q *request) logFailure(f failure, reference string) {
+func (q *request) logFailure(f failure, code, reference string) {
 	message, level := "sign-in failed", zapcore.InfoLevel
 	switch {
-	case f.reason == ReasonAccessDenied:
+	case f.reason == ReasonAccessDenied, f.reason == ReasonVetoed:
 		message = "sign-in refused"
 	case f.reason == ReasonProviderError:
 		// Anybody can open a callback with an error of their own making.
@@ -98,7 +84,7 @@ func (q *request) logFailure(f failure, reference string) {
 	}
 	fields := append(q.about(f.provider, f.userID),
 		zap.String("reason", string(f.reason)),
-		zap.String("error_code", f.code),
+		zap.String("error_code", code),
 		zap.String("reference", reference))
 	fields = append(fields, f.fields...)
 	if f.err != nil {
@@ -126,7 +112,7 @@ func operators(r reason) bool {
 		provider.ReasonClientRejected,
 		provider.ReasonIDToken, provider.ReasonClock, provider.ReasonKeys,
 		provider.ReasonUserinfo, provider.ReasonProfile,
-		ReasonSessionTooLarge, ReasonSessionFailed:
+		ReasonSessionTooLarge, ReasonSessionFailed, ReasonCallbackFailed:
 		return true
 	}
 	return false

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/caddyauth/gateway/caddyauth/cookie"
 	"github.com/caddyauth/gateway/caddyauth/dialect"
 	"github.com/caddyauth/gateway/caddyauth/internal/limit"
 	"github.com/caddyauth/gateway/caddyauth/jwt"
@@ -173,12 +174,9 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 	for _, c := range change {
 		c(&opts)
 	}
-	ring, err := jwt.NewRing(dialect.V4, opts.Secrets, "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	var err error
 	if opts.Sessions == nil {
-		opts.Sessions, err = session.New(session.Options{Ring: ring, Now: w.clock.now})
+		opts.Sessions, err = session.New(sessionOptions(t, w, opts.Dialect, opts.Secrets))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -189,6 +187,52 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// inV5 is a change for newWorld.
+func inV5(o *Options) {
+	o.Dialect = dialect.V5
+	for _, p := range o.Providers {
+		if op, ok := p.(*scripted); ok && op.checks.Nonce {
+			op.info.Type = provider.TypeOIDC
+		}
+	}
+}
+
+// sessionOptions has the keys of a dialect: in v5 the cookie's name is their
+// salt.
+func sessionOptions(t testing.TB, w *world, d dialect.Dialect, secrets []string) session.Options {
+	t.Helper()
+	o := session.Options{Now: w.clock.now}
+	for secure, ring := range map[bool]**jwt.Ring{false: &o.Ring, true: &o.SecureRing} {
+		salt := ""
+		if d == dialect.V5 {
+			salt = cookie.NewNames(d, "", secure).Session
+		}
+		var err error
+		if *ring, err = jwt.NewRing(d, secrets, salt); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return o
+}
+
+// name is the full name of a cookie at the test's origin.
+func (w *world) name(name string) string {
+	prefix := "__Secure-"
+	if name == "csrf-token" {
+		prefix = "__Host-"
+	}
+	return prefix + w.api.contract.dialect.CookiePrefix() + "." + name
+}
+
+// names are the full names of cookies.
+func (w *world) cookieNames(short ...string) []string {
+	full := []string{}
+	for _, name := range short {
+		full = append(full, w.name(name))
+	}
+	return full
 }
 
 // smallLimits are the default limits, in less memory.
@@ -369,7 +413,7 @@ func (b *browser) session() *session.Session {
 // seal makes a check cookie the way NextAuth does.
 func (w *world) seal(t testing.TB, name, value, providerID string, age time.Duration) setCookie {
 	t.Helper()
-	ring, err := jwt.NewRing(dialect.V4, []string{testSecret}, name)
+	ring, err := jwt.NewRing(w.api.contract.dialect, []string{testSecret}, name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,73 +1,14 @@
 package authapi
 
 import (
-	"errors"
-	"net/http"
 	"slices"
-	"strings"
 
 	"go.uber.org/zap"
 
-	"github.com/caddyauth/gateway/caddyauth/cookie"
 	"github.com/caddyauth/gateway/caddyauth/internal/claim"
 	"github.com/caddyauth/gateway/caddyauth/provider"
 	"github.com/caddyauth/gateway/caddyauth/session"
 )
-
-// admit gives a person who proved who they are a session, if the rules let them
-// have one, and sends them to where they wanted to go.
-func (q *request) admit(p provider.Provider, identity *provider.Identity) {
-	id := p.Info().ID
-	if identity == nil || identity.User.ID == "" {
-		// A session without a subject would be nobody's.
-		q.fail(failure{to: q.base + "/signin", reason: provider.ReasonProfile, provider: id})
-		return
-	}
-	cookies, s, err := q.issue(p, identity)
-	if err != nil {
-		why := ReasonSessionFailed
-		if errors.Is(err, session.ErrTooLarge) {
-			why = ReasonSessionTooLarge
-		}
-		q.fail(failure{code: codeCallback, reason: why, provider: id, userID: identity.User.ID, err: err})
-		return
-	}
-	if q.api.opts.Authorize != nil && !q.api.opts.Authorize(s) {
-		q.fail(failure{
-			status: http.StatusForbidden, code: codeAccessDenied, reason: ReasonAccessDenied,
-			provider: id, account: accountName(s), userID: identity.User.ID,
-		})
-		return
-	}
-	if entry := q.api.opts.Log.Check(zap.InfoLevel, "signed in"); entry != nil {
-		entry.Write(q.about(id, identity.User.ID)...)
-	}
-	q.set(cookies...)
-	q.redirect(http.StatusOK, q.callbackURL)
-}
-
-// issue makes the session. One that is too large for cookies loses, one after
-// the other, the values that no rule reads and the picture.
-func (q *request) issue(p provider.Provider, identity *provider.Identity) ([]cookie.Cookie, *session.Session, error) {
-	evidence := q.evidence(p, identity)
-	claims := userClaims(identity.User)
-	claims[session.EvidenceClaim] = evidence
-	names := &q.jar.names
-	for _, reduce := range []func(){
-		func() {
-			q.dropUnread(&evidence)
-			claims[session.EvidenceClaim] = evidence
-		},
-		func() { delete(claims, "picture") },
-	} {
-		cookies, s, err := q.api.opts.Sessions.Issue(q.r.Header, names, claims)
-		if !errors.Is(err, session.ErrTooLarge) {
-			return cookies, s, err
-		}
-		reduce()
-	}
-	return q.api.opts.Sessions.Issue(q.r.Header, names, claims)
-}
 
 // userClaims are NextAuth's own: what is undefined is left out, null stays.
 func userClaims(u provider.User) map[string]any {
@@ -169,18 +110,10 @@ func (q *request) dropUnread(e *session.Evidence) {
 		})
 	}
 	e.Roles, e.Groups, e.Orgs = keep("roles", e.Roles), keep("groups", e.Groups), keep("orgs", e.Orgs)
-	q.api.opts.Log.Warn("a session is too large for cookies: roles and groups that no rule names were left out",
-		zap.String("provider", e.Provider), zap.String("account", e.Account),
-		zap.Int("dropped", before-len(e.Roles)-len(e.Groups)-len(e.Orgs)))
-}
-
-// accountName is what people call the account that they are signed in with, the
-// same on every page.
-func accountName(s *session.Session) string {
-	for _, name := range []string{s.User.Email, s.Evidence.Login, s.User.Name, s.User.ID} {
-		if strings.TrimSpace(name) != "" {
-			return name
-		}
+	dropped := before - len(e.Roles) - len(e.Groups) - len(e.Orgs)
+	if dropped == 0 {
+		return
 	}
-	return ""
+	q.api.opts.Log.Warn("a session is too large for cookies: roles and groups that no rule names were left out",
+		zap.String("provider", e.Provider), zap.String("account", e.Account), zap.Int("dropped", dropped))
 }

@@ -21,7 +21,7 @@ func (q *request) clientLog() {
 	if entry == nil || !q.api.opts.Limits.ClientLog.Allow(q.client()) {
 		return
 	}
-	body, err := readBody(q.w, q.r, maxLog)
+	body, err := q.readBody(maxLog)
 	if err != nil {
 		return
 	}

@@ -15,7 +15,7 @@ func (q *request) providers() {
 		for j, m := range [...][2]string{
 			{"id", info.ID},
 			{"name", info.Name},
-			{"type", info.Type},
+			{"type", q.api.contract.providerType(info.Type)},
 			{"signinUrl", q.signinURL(info.ID)},
 			{"callbackUrl", q.callbackURLOf(info.ID)},
 		} {

@@ -8,8 +8,13 @@ type reason = provider.Reason
 
 // The reasons of this package.
 const (
-	// ReasonAccessDenied: no rule admits the account.
+	// ReasonAccessDenied: no rule admits the account, or the callback sign_in does
+	// not.
 	ReasonAccessDenied provider.Reason = "access_denied"
+	// ReasonVetoed: an event handler refused the sign-in.
+	ReasonVetoed provider.Reason = "vetoed"
+	// ReasonCallbackFailed: the callback sign_in came to no result.
+	ReasonCallbackFailed provider.Reason = "callback_failed"
 	// ReasonDeclined: the person declined at the identity provider.
 	ReasonDeclined provider.Reason = "declined"
 	// ReasonProviderError: the identity provider sent an error back.
@@ -21,6 +26,8 @@ const (
 	ReasonTooManyAttempts provider.Reason = "too_many_attempts"
 	// ReasonUnknownProvider: the path names no provider that could do this.
 	ReasonUnknownProvider provider.Reason = "unknown_provider"
+	// ReasonUnsupported: there is no such action, or not with that method.
+	ReasonUnsupported provider.Reason = "unsupported"
 	// ReasonSessionTooLarge: what the provider says about the person does not
 	// fit into cookies.
 	ReasonSessionTooLarge provider.Reason = "session_too_large"
@@ -50,8 +57,8 @@ const (
 // Reasons returns the closed set, those of package provider first.
 func Reasons() []provider.Reason {
 	return append(provider.Reasons(),
-		ReasonAccessDenied, ReasonDeclined, ReasonProviderError, ReasonCSRF,
-		ReasonTooManyAttempts, ReasonUnknownProvider, ReasonSessionTooLarge,
+		ReasonAccessDenied, ReasonVetoed, ReasonCallbackFailed, ReasonDeclined, ReasonProviderError, ReasonCSRF,
+		ReasonTooManyAttempts, ReasonUnknownProvider, ReasonUnsupported, ReasonSessionTooLarge,
 		ReasonSessionFailed, ReasonStateMissing, ReasonStateCookieMissing,
 		ReasonStateExpired, ReasonStateInvalid, ReasonStateMismatch,
 		ReasonNonceMissing, ReasonSignedOut)

@@ -23,6 +23,7 @@ type request struct {
 	now  time.Time
 
 	query, body fields
+	parsed      bool
 
 	// What init finds out, see there.
 	csrf        csrfState
@@ -32,35 +33,19 @@ type request struct {
 	cookies []cookie.Cookie
 }
 
-// segments are the parts of the path below the base path that count: NextAuth
-// ignores whatever follows.
+// segments are the parts of the path below the base path that count.
 type segments struct {
 	action     string
 	providerID string // empty if there is none
 }
 
-// split takes an escaped path apart. It is false for paths that are not below
-// the base path, those that merely begin with its letters included. Segments
-// are decoded once and compared case-sensitively. A slash at the end, or two in
-// a row after the action, leave the provider id empty.
-func split(base, path string) (segments, bool) {
-	rest, ok := strings.CutPrefix(path, base)
-	if !ok {
-		return segments{}, false
+// below returns what follows the base path and its slash. It is false for paths
+// elsewhere, those that merely begin with the letters of the base path included.
+func below(base, path string) (rest string, ok bool) {
+	if rest, ok = strings.CutPrefix(path, base); !ok {
+		return "", false
 	}
-	rest, ok = strings.CutPrefix(rest, "/")
-	if !ok {
-		return segments{}, false
-	}
-	action, rest, _ := strings.Cut(rest, "/")
-	id, _, _ := strings.Cut(rest, "/")
-	var err1, err2 error
-	action, err1 = url.PathUnescape(action)
-	id, err2 = url.PathUnescape(id)
-	if err1 != nil || err2 != nil {
-		return segments{}, false
-	}
-	return segments{action, id}, true
+	return strings.CutPrefix(rest, "/")
 }
 
 // original is the request as it came, for an embedded identity provider.
@@ -76,7 +61,10 @@ func original(r *http.Request, site Site) *http.Request {
 	return r
 }
 
-func (a *API) newRequest(w http.ResponseWriter, r *http.Request, site Site, s segments) *request {
+// newRequest takes the path apart. One that no action can have leaves the action
+// empty, which no route is for.
+func (a *API) newRequest(w http.ResponseWriter, r *http.Request, site Site) *request {
+	s, _ := a.contract.split(site.BasePath, site.Path)
 	return &request{
 		api:      a,
 		w:        w,
@@ -92,13 +80,17 @@ func (a *API) newRequest(w http.ResponseWriter, r *http.Request, site Site, s se
 // parse reads the query and, of a POST, the body. It answers itself, and
 // returns false, if the body is unacceptable.
 func (q *request) parse() bool {
-	q.query = parseForm(q.site.Query)
-	if q.r.Method != http.MethodPost || q.action == "_log" {
+	if q.parsed {
 		return true
 	}
-	body, err := readBody(q.w, q.r, maxBody)
+	q.parsed = true
+	q.query = q.api.contract.parseForm(q.site.Query)
+	if rt := q.api.routes[q.action]; q.r.Method != http.MethodPost || rt != nil && rt.rawBody {
+		return true
+	}
+	body, err := q.readBody(maxBody)
 	if err != nil {
-		q.text(err.status, err.text)
+		q.api.contract.refuse(q, err)
 		return false
 	}
 	q.body = body
@@ -139,19 +131,18 @@ func (q *request) issuer(p provider.Provider) string {
 	return ""
 }
 
-// wantsJSON is NextAuth's switch for clients that follow no redirects: the
-// body's field json is the string "true".
-func (q *request) wantsJSON() bool { return q.body.text("json") == "true" }
-
 // crowded says that the browser already sends a lot of cookies, most likely a
 // large session. Servers refuse requests with 16 KiB of headers, so what is
 // added has to be small.
-func (q *request) crowded() bool {
+func (q *request) crowded() bool { return q.cookieSize() > 6<<10 }
+
+// cookieSize is how much the browser sends, in bytes.
+func (q *request) cookieSize() int {
 	n := 0
 	for _, line := range q.r.Header["Cookie"] {
 		n += len(line)
 	}
-	return n > 6<<10
+	return n
 }
 
 // sent reports whether the browser sent a cookie.

@@ -40,16 +40,27 @@ func (q *request) newCookie(name, value string) cookie.Cookie {
 }
 
 // redirect sends the browser to an address, which the caller has built from the
-// site's origin or got from the configuration or a provider. Clients that ask
-// for JSON get the address in a body, with the status given; a redirect itself
-// is always a 302.
-func (q *request) redirect(status int, to string) {
-	if q.wantsJSON() {
+// site's origin or got from the configuration or a provider.
+func (q *request) redirect(to string) {
+	q.send(to, http.StatusOK, q.api.contract.keepsLocation)
+}
+
+// send redirects with a 302, unless the client wants the address in a body. Then
+// the status is the one given, and the header is there only if location is true.
+func (q *request) send(to string, status int, location bool) {
+	c := q.api.contract
+	if c.vary != "" {
+		q.w.Header().Add("Vary", c.vary)
+	}
+	body := c.wantsURL(q)
+	if location || !body {
+		q.w.Header().Set("Location", to)
+	}
+	if body {
 		q.json(status, append(appendString([]byte(`{"url":`), to), '}'))
 		return
 	}
 	q.writeCookies()
-	q.w.Header().Set("Location", to)
 	q.w.WriteHeader(http.StatusFound)
 }
 
@@ -72,11 +83,8 @@ func (q *request) write(status int, body []byte) {
 	_, _ = q.w.Write(body)
 }
 
-// unsupported is the answer to whatever the API does not know. It sets no
-// cookies.
-func (q *request) unsupported() {
-	q.text(http.StatusBadRequest, "Error: This action with HTTP "+q.r.Method+" is not supported by NextAuth.js")
-}
+// unsupported answers what no route does.
+func (q *request) unsupported() { q.api.contract.unsupported(q) }
 
 // appendString appends a JSON string as JSON.stringify writes it: neither <, >
 // and & nor the separators U+2028 and U+2029 are escaped.

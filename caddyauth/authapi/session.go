@@ -1,17 +1,19 @@
 package authapi
 
 import (
+	"encoding/json"
 	"net/http"
 
 	"go.uber.org/zap"
 
+	"github.com/caddyauth/gateway/caddyauth/callbacks"
 	"github.com/caddyauth/gateway/caddyauth/session"
 )
 
 // session answers GET {base}/session.
 func (q *request) session() {
 	q.init()
-	q.writeSession()
+	q.writeSession(callbacks.JWTInput{})
 }
 
 // updateSession answers POST {base}/session. Without callbacks that would look
@@ -19,29 +21,58 @@ func (q *request) session() {
 func (q *request) updateSession() {
 	q.init()
 	if !q.csrf.verified {
-		q.json(http.StatusBadRequest, []byte("{}"))
+		q.api.contract.refuseUpdate(q)
 		return
 	}
-	q.writeSession()
+	q.writeSession(callbacks.JWTInput{Trigger: "update", Session: q.body["data"].json()})
 }
 
 // writeSession seals the session again, so that it lasts as long as it is used,
 // and shows its public part. Cookies that are no session are cleared.
-func (q *request) writeSession() {
-	names := &q.jar.names
-	s, err := q.api.opts.Sessions.Read(q.r.Header, names)
+func (q *request) writeSession(in callbacks.JWTInput) {
+	opts, c := &q.api.opts, q.api.contract
+	s, err := opts.Sessions.Read(q.r.Header, &q.jar.names)
 	if err != nil {
-		q.set(q.api.opts.Sessions.Clear(q.r.Header, names)...)
-		q.json(http.StatusOK, []byte("{}"))
+		q.set(opts.Sessions.Clear(q.r.Header, &q.jar.names)...)
+		q.json(http.StatusOK, []byte(c.noSession))
 		return
 	}
-	cookies, renewed, err := q.api.opts.Sessions.Refresh(q.r.Header, names, s.Claims)
+	n, err := q.renew(s, in)
+	expires := q.now.Add(opts.Sessions.MaxAge())
 	if err != nil {
 		// The session at hand is still good; it is only not made longer.
-		q.api.opts.Log.Warn("session could not be renewed", append(q.about(s.Evidence.Provider, s.User.ID), zap.Error(err))...)
-		q.json(http.StatusOK, session.Public(s, s.Expires))
+		opts.Log.Warn("session could not be renewed", append(q.about(s.Evidence.Provider, s.AccountID()), zap.Error(err))...)
+		expires = s.Expires
+	}
+	q.set(n.cookies...)
+	if n.session == nil {
+		q.json(http.StatusOK, []byte(c.noSession))
 		return
 	}
-	q.set(cookies...)
-	q.json(http.StatusOK, session.Public(renewed, q.now.Add(q.api.opts.Sessions.MaxAge())))
+	shown := s
+	if c.userAfter {
+		shown = n.session
+	}
+	public := session.Public(shown, expires)
+	body := q.shapeSession(public, n, in)
+	_ = q.emit(eventSession, func() map[string]any {
+		var public map[string]any
+		_ = json.Unmarshal(session.Public(shown, expires), &public)
+		return map[string]any{"session": public, "token": tokenData(n.session)}
+	})
+	q.json(http.StatusOK, body)
+}
+
+// shapeSession lets the callback session change the body.
+func (q *request) shapeSession(body []byte, n renewal, in callbacks.JWTInput) []byte {
+	set := q.api.opts.Callbacks
+	if set == nil {
+		return body
+	}
+	body, err := set.Session(q.r.Context(), body, callbacks.SessionInput{
+		Token: n.claims, Trigger: in.Trigger, NewSession: in.Session,
+		Request: q.api.callbackRequest(q.r, q.site),
+	})
+	q.logCallback(n.session.Evidence.Provider, n.session.AccountID(), err)
+	return body
 }

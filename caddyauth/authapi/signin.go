@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/caddyauth/gateway/caddyauth/cookie"
 	"github.com/caddyauth/gateway/caddyauth/internal/loopback"
 	"github.com/caddyauth/gateway/caddyauth/page"
 	"github.com/caddyauth/gateway/caddyauth/provider"
@@ -17,7 +16,7 @@ import (
 func (q *request) signInPage() {
 	q.init()
 	if own := q.api.opts.Pages.SignIn; own != "" {
-		q.redirect(http.StatusOK, q.ownSignIn(own))
+		q.redirect(q.ownSignIn(own))
 		return
 	}
 	code := q.query.text("error")
@@ -27,7 +26,7 @@ func (q *request) signInPage() {
 			if q.live() {
 				// A flow would end where it began: here, or at the page that
 				// the person has just been sent away from.
-				q.redirect(http.StatusOK, q.callbackURL)
+				q.redirect(q.callbackURL)
 				return
 			}
 			if q.mayBegin() {
@@ -52,16 +51,12 @@ func (q *request) signInPage() {
 	})
 }
 
-// ownSignIn is the address of the site's own page. NextAuth takes a second path
-// segment for an error code where the query has none.
+// ownSignIn is the address of the site's own page.
 func (q *request) ownSignIn(own string) string {
-	to := own + separator(own) + "callbackUrl=" + cookie.Encode(q.callbackURL)
-	code := q.query.text("error")
-	if !q.query["error"].present {
-		code = q.providerID
-	}
-	if code != "" {
-		to += "&error=" + cookie.Encode(code)
+	c := q.api.contract
+	to := own + separator(own) + "callbackUrl=" + c.encode(q.callbackURL)
+	if code, _ := c.errorCode(q); code != "" {
+		to += "&error=" + c.encode(code)
 	}
 	return to
 }
@@ -156,23 +151,23 @@ func (q *request) signIn() {
 	p, known := q.api.providers[q.providerID]
 	switch {
 	case !q.csrf.verified:
-		q.failCSRF()
+		q.failCSRF(kindCSRF)
 	case !known:
-		q.fail(failure{to: q.base + "/signin?csrf=true", reason: ReasonUnknownProvider})
+		q.api.contract.signInNowhere(q)
 	default:
 		if o, ok := p.(provider.OAuth); ok {
 			q.signInOAuth(o)
 			return
 		}
 		// The form of a credentials provider goes to its callback.
-		q.redirect(http.StatusOK, q.base+"/signin")
+		q.redirect(q.base + "/signin")
 	}
 }
 
 func (q *request) signInOAuth(p provider.OAuth) {
 	if !q.mayBegin() {
 		q.setRetryAfter()
-		q.fail(failure{code: codeOAuthSignin, reason: ReasonTooManyAttempts, provider: p.Info().ID})
+		q.fail(failure{kind: kindStart, reason: ReasonTooManyAttempts, provider: p.Info().ID})
 		return
 	}
 	q.start(p, q.extra())
@@ -193,10 +188,10 @@ func (q *request) start(p provider.OAuth, extra url.Values) {
 	})
 	if err != nil {
 		q.cookies = q.cookies[:before] // there is no flow
-		q.fail(failure{code: codeOAuthSignin, reason: reasonOf(err), provider: id, err: err})
+		q.fail(failure{kind: kindStart, reason: reasonOf(err), provider: id, err: err})
 		return
 	}
-	q.redirect(http.StatusOK, to)
+	q.redirect(q.api.contract.authorizationURL(to))
 }
 
 // challenge is the S256 challenge of a verifier (RFC 7636, section 4.2), empty

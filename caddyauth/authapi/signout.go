@@ -1,8 +1,6 @@
 package authapi
 
 import (
-	"net/http"
-
 	"go.uber.org/zap"
 
 	"github.com/caddyauth/gateway/caddyauth/page"
@@ -12,7 +10,7 @@ import (
 func (q *request) signOutPage() {
 	q.init()
 	if own := q.api.opts.Pages.SignOut; own != "" {
-		q.redirect(http.StatusOK, own)
+		q.redirect(own)
 		return
 	}
 	account := ""
@@ -30,18 +28,16 @@ func (q *request) signOutPage() {
 func (q *request) signOut() {
 	q.init()
 	if !q.csrf.verified {
-		q.redirect(http.StatusOK, q.base+"/signout?csrf=true")
+		q.failCSRF(kindCSRFSignOut)
 		return
 	}
 	if s := q.api.opts.Sessions.EndAll(q.r.Header, &q.jar.names); s != nil {
 		if entry := q.api.opts.Log.Check(zap.InfoLevel, "signed out"); entry != nil {
-			entry.Write(q.about(s.Evidence.Provider, s.User.ID)...)
+			entry.Write(q.about(s.Evidence.Provider, s.AccountID())...)
 		}
+		_ = q.emit(eventSignOut, func() map[string]any { return map[string]any{"token": tokenData(s)} })
 	}
 	q.set(q.api.opts.Sessions.Clear(q.r.Header, &q.jar.names)...)
-	if q.api.opts.AutoRedirect {
-		// Otherwise the way back would sign the person in again.
-		q.leave(notice{reason: ReasonSignedOut})
-	}
-	q.redirect(http.StatusOK, q.callbackURL)
+	q.stay()
+	q.redirect(q.callbackURL)
 }

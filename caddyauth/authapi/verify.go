@@ -1,17 +1,16 @@
 package authapi
 
-import (
-	"net/http"
-
-	"github.com/caddyauth/gateway/caddyauth/page"
-)
+import "github.com/caddyauth/gateway/caddyauth/page"
 
 // verifyRequest answers GET {base}/verify-request, the page after a sign-in
 // link was mailed.
 func (q *request) verifyRequest() {
 	q.init()
 	if own := q.api.opts.Pages.VerifyRequest; own != "" {
-		q.redirect(http.StatusOK, own)
+		if query := q.api.contract.verifyQuery(q.site.Query); query != "" {
+			own += separator(own) + query
+		}
+		q.redirect(own)
 		return
 	}
 	q.writeCookies()

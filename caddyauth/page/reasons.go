@@ -22,12 +22,15 @@ func StatusOf(code string) int {
 // to know what to do, the difference is for the log.
 var reasons = map[string]string{
 	"access_denied":     "reason.access_denied",
+	"callback_failed":   "reason.access_denied",
 	"declined":          "reason.declined",
 	"csrf":              "reason.csrf",
 	"session_expired":   "reason.session_expired",
 	"signed_out":        "reason.signed_out",
 	"too_many_attempts": "reason.too_many_attempts",
 	"unknown_provider":  "reason.unknown_provider",
+	"unsupported":       "reason.unsupported",
+	"vetoed":            "reason.access_denied",
 
 	"session_failed":    "reason.session",
 	"session_too_large": "reason.session",

@@ -67,10 +67,14 @@ func (p *oauthProvider) authorizationQuery(own url.Values, r AuthorizationReques
 var demands = []string{"acr_values", "claims", "hd", "max_age"}
 
 // query encodes in the order and the manner of NextAuth v4: the parameters that
-// every request has, then the rest, and %20 for a space.
+// every request has, then those of the configuration and the client, then what
+// ties the answer to the flow, and %20 for a space.
 type query map[string]string
 
-var firstParams = []string{"client_id", "scope", "response_type", "redirect_uri"}
+var (
+	firstParams = []string{"client_id", "scope", "response_type", "redirect_uri"}
+	lastParams  = []string{"state", "code_challenge", "code_challenge_method", "nonce"}
+)
 
 func (q query) encode() string {
 	var b strings.Builder
@@ -90,9 +94,12 @@ func (q query) encode() string {
 		add(name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(q)) {
-		if !slices.Contains(firstParams, name) {
+		if !slices.Contains(firstParams, name) && !slices.Contains(lastParams, name) {
 			add(name)
 		}
+	}
+	for _, name := range lastParams {
+		add(name)
 	}
 	return b.String()
 }

@@ -27,7 +27,7 @@ func TestAuthorizationURL(t *testing.T) {
 		Extra: url.Values{"login": {"octo cat"}, "allow_signup": {"false"}}})
 	want := "https://github.com/login/oauth/authorize?client_id=the%20client&scope=read%3Auser%20user%3Aemail&response_type=code" +
 		"&redirect_uri=https%3A%2F%2Fapp.example.com%2Fapi%2Fauth%2Fcallback%2Fop" +
-		"&allow_signup=false&code_challenge=ch&code_challenge_method=S256&login=octo%20cat&state=st"
+		"&allow_signup=false&login=octo%20cat&state=st&code_challenge=ch&code_challenge_method=S256"
 	if err != nil || raw != want {
 		t.Errorf("%v\ngot  %s\nwant %s", err, raw, want)
 	}

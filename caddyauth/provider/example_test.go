@@ -28,9 +28,9 @@ func ExampleNew() {
 	// &scope=read%3Auser%20user%3Aemail
 	// &response_type=code
 	// &redirect_uri=https%3A%2F%2Fapp.example.com%2Fapi%2Fauth%2Fcallback%2Fgithub
+	// &state=state
 	// &code_challenge=challenge
 	// &code_challenge_method=S256
-	// &state=state
 }
 
 func ExampleNew_incomplete() {

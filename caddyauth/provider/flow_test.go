@@ -85,7 +85,7 @@ func testSignIn(t *testing.T, op *testop.OP) {
 		t.Errorf("verified %v, domain %q, login %q", id.Verified, id.Domain, id.Login)
 	}
 	a := id.Account
-	if a.Type != TypeOAuth || a.AccessToken == "" || a.IDToken == "" || !strings.EqualFold(a.TokenType, "bearer") || a.ExpiresAt == 0 {
+	if a.Type != TypeOIDC || a.AccessToken == "" || a.IDToken == "" || !strings.EqualFold(a.TokenType, "bearer") || a.ExpiresAt == 0 {
 		t.Errorf("account %+v", a)
 	}
 

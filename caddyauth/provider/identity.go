@@ -42,7 +42,7 @@ type User struct {
 // Account is NextAuth's account object. Empty strings and a zero ExpiresAt mean
 // that the provider did not say.
 type Account struct {
-	// Type is the provider's type, TypeOAuth or TypeCredentials.
+	// Type is the provider's type, see Info.
 	Type string
 	// ProviderAccountID names the account at the provider, for good.
 	ProviderAccountID string

@@ -96,7 +96,7 @@ func (p *oauthProvider) complete() {
 	}
 	_, public := c.Public()
 	p.info = Info{
-		ID: c.ID, Name: p.name(), Type: TypeOAuth, Public: public,
+		ID: c.ID, Name: p.name(), Type: p.kind(), Public: public,
 		FormAction: c.FormAction, Issuer: c.Issuer,
 		// Subjects may differ from client to client (OpenID Connect Core 8.1).
 		Realm: realm(c.Issuer, p.static.token, p.static.userinfo, c.ClientID),
@@ -104,6 +104,13 @@ func (p *oauthProvider) complete() {
 	if c.Preset != presetOIDC && c.Preset != presetOAuth2 {
 		p.info.Logo = c.Preset
 	}
+}
+
+func (p *oauthProvider) kind() string {
+	if p.preset.oidc {
+		return TypeOIDC
+	}
+	return TypeOAuth
 }
 
 // name is what the button shows: an issuer's host says more than "OpenID

@@ -136,14 +136,15 @@ func TestInfo(t *testing.T) {
 		cfg  Config
 		want Info
 	}{
-		{Config{Preset: "github"}, Info{ID: "github", Name: "GitHub", Logo: "github", Public: true, Issuer: "https://github.com/login/oauth"}},
-		{Config{Preset: "google"}, Info{ID: "google", Name: "Google", Logo: "google", Public: true, Issuer: "https://accounts.google.com"}},
-		{Config{Preset: "keycloak", Issuer: "https://sso.example.com/realms/acme"}, Info{ID: "keycloak", Name: "Keycloak", Logo: "keycloak", Issuer: "https://sso.example.com/realms/acme"}},
-		{Config{Preset: "oidc", ID: "acme", Issuer: "https://sso.example.com"}, Info{ID: "acme", Name: "sso.example.com", Issuer: "https://sso.example.com"}},
-		{Config{Preset: "oidc", Name: "ACME", Issuer: "https://sso.example.com"}, Info{ID: "oidc", Name: "ACME", Issuer: "https://sso.example.com"}},
-		{Config{Preset: "oidc", Issuer: "https://accounts.google.com"}, Info{ID: "oidc", Name: "accounts.google.com", Public: true, Issuer: "https://accounts.google.com"}},
+		{Config{Preset: "github"}, Info{ID: "github", Name: "GitHub", Type: TypeOAuth, Logo: "github", Public: true, Issuer: "https://github.com/login/oauth"}},
+		{Config{Preset: "google"}, Info{ID: "google", Name: "Google", Type: TypeOIDC, Logo: "google", Public: true, Issuer: "https://accounts.google.com"}},
+		{Config{Preset: "keycloak", Issuer: "https://sso.example.com/realms/acme"}, Info{ID: "keycloak", Name: "Keycloak", Type: TypeOIDC, Logo: "keycloak", Issuer: "https://sso.example.com/realms/acme"}},
+		{Config{Preset: "oidc", ID: "acme", Issuer: "https://sso.example.com"}, Info{ID: "acme", Name: "sso.example.com", Type: TypeOIDC, Issuer: "https://sso.example.com"}},
+		{Config{Preset: "oidc", Name: "ACME", Issuer: "https://sso.example.com"}, Info{ID: "oidc", Name: "ACME", Type: TypeOIDC, Issuer: "https://sso.example.com"}},
+		{Config{Preset: "oidc", Issuer: "https://accounts.google.com"}, Info{ID: "oidc", Name: "accounts.google.com", Type: TypeOIDC, Public: true, Issuer: "https://accounts.google.com"}},
+		{Config{Preset: "oauth2", Name: "ACME", Authorization: &Authorization{URL: "https://a.example"}, Token: "https://t.example", Userinfo: "https://u.example", Profile: map[string][]string{"id": {"id"}}}, Info{ID: "oauth2", Name: "ACME", Type: TypeOAuth}},
 	} {
-		tc.cfg.ClientID, tc.cfg.ClientSecret, tc.want.Type = "c", "s", TypeOAuth
+		tc.cfg.ClientID, tc.cfg.ClientSecret = "c", "s"
 		got := mustNew(t, tc.cfg, Options{}).Info()
 		if got.FormAction = nil; !equalInfo(got, tc.want) {
 			t.Errorf("got %+v, want %+v", got, tc.want)

@@ -40,7 +40,7 @@ func (s *signIn) identity() (*Identity, error) {
 		User:    user,
 		Profile: s.profile,
 		Account: Account{
-			Type: TypeOAuth, ProviderAccountID: id,
+			Type: s.p.info.Type, ProviderAccountID: id,
 			AccessToken: s.tokens.access, RefreshToken: s.tokens.refresh,
 			TokenType: s.tokens.kind, Scope: s.tokens.scope, ExpiresAt: s.tokens.expiresAt,
 		},

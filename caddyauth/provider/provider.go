@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// The values of Info.Type, as GET /providers reports them in dialect v4. An
-// OpenID Connect provider is of type "oauth" there.
+// The values of Info.Type, as GET /providers reports them in dialect v5. In v4 an
+// OpenID Connect provider is of type "oauth" as well.
 const (
 	TypeOAuth       = "oauth"
+	TypeOIDC        = "oidc"
 	TypeCredentials = "credentials"
 )
 
@@ -26,7 +27,7 @@ type Info struct {
 	ID string
 	// Name is what the button shows.
 	Name string
-	// Type is TypeOAuth or TypeCredentials.
+	// Type is TypeOAuth, TypeOIDC or TypeCredentials.
 	Type string
 	// Logo names the picture of the button: the preset's id, empty for a
 	// provider without a preset.

@@ -51,7 +51,7 @@ func TestModule(t *testing.T) {
 	if !ok {
 		t.Fatalf("provider is a %T", p)
 	}
-	if got := e.Info(); got.ID != "dev" || got.Name != "Development" || got.Type != provider.TypeOAuth || got.Public {
+	if got := e.Info(); got.ID != "dev" || got.Name != "Development" || got.Type != provider.TypeOIDC || got.Public {
 		t.Errorf("info %+v", got)
 	}
 	if got := e.Checks(); !got.PKCE || !got.State || !got.Nonce {

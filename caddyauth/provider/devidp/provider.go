@@ -53,7 +53,7 @@ func newProvider(idp *server, id, name string, personas []Persona, opts provider
 // Info describes the provider. It is not public: who can use it owns this
 // computer.
 func (e *embedded) Info() provider.Info {
-	return provider.Info{ID: e.id, Name: e.name, Type: provider.TypeOAuth, Logo: "dev", Realm: "dev"}
+	return provider.Info{ID: e.id, Name: e.name, Type: provider.TypeOIDC, Logo: "dev", Realm: "dev"}
 }
 
 // Checks are those of any OpenID Connect provider.

@@ -1,0 +1,89 @@
+package authapi
+
+import (
+	"encoding/json"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyauth/gateway/caddyauth/jwt"
+	"github.com/caddyauth/gateway/caddyauth/session"
+)
+
+// The names of events are NextAuth's.
+const (
+	eventSignIn  = "signIn"
+	eventSignOut = "signOut"
+	eventSession = "session"
+)
+
+// emit tells whoever listens what has been decided. The error counts for signIn
+// alone.
+func (q *request) emit(name string, data func() map[string]any) error {
+	if q.api.opts.Events == nil {
+		return nil
+	}
+	err := q.api.opts.Events(q.r.Context(), name, data())
+	if err != nil && name != eventSignIn {
+		q.api.opts.Log.Warn("event handler failed", zap.String("event", name), zap.String("error", q.describe(err)))
+	}
+	return err
+}
+
+// signInData are NextAuth's arguments, without what opens doors: the tokens of
+// the account, and what the profile has of the kind.
+func (q *request) signInData(s *signIn) map[string]any {
+	account := q.accountObject(s)
+	data := map[string]any{
+		"user": userObject(s.user),
+		"account": map[string]any{
+			"provider":          account["provider"],
+			"type":              account["type"],
+			"providerAccountId": account["providerAccountId"],
+		},
+		"isNewUser": false,
+	}
+	profile := make(map[string]any, len(s.identity.Profile))
+	for name, v := range s.identity.Profile {
+		if !confidential(name) {
+			profile[name] = v
+		}
+	}
+	if len(profile) > 0 {
+		data["profile"] = profile
+	}
+	return data
+}
+
+// confidential reports whether a claim is one of those that tie an ID token to
+// its flow (OpenID Connect Core, sections 2 and 3.3.2.11), or looks like a token
+// or secret.
+func confidential(name string) bool {
+	switch name = strings.ToLower(name); name {
+	case "nonce", "at_hash", "c_hash", "s_hash", "code":
+		return true
+	}
+	return strings.Contains(name, "token") || strings.Contains(name, "secret") || strings.Contains(name, "password")
+}
+
+// tokenData is the claims of a session as far as the API itself puts them there:
+// callbacks may keep the tokens of an account in others.
+func tokenData(s *session.Session) map[string]any {
+	token := make(map[string]any, 5)
+	_ = jwt.Members(s.Claims, func(name string, v jwt.Value) bool {
+		switch name {
+		case "sub", "name", "email", "picture":
+			var value any
+			_ = json.Unmarshal([]byte(v.Raw()), &value)
+			token[name] = value
+		}
+		return true
+	})
+	if s.HasEvidence {
+		token[session.EvidenceClaim] = map[string]any{
+			"sid": s.Evidence.SID, "provider": s.Evidence.Provider,
+			"account": s.Evidence.Account, "login": s.Evidence.Login,
+		}
+	}
+	return token
+}
