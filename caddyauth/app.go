@@ -3,6 +3,7 @@ package caddyauth
 import (
 	"context"
 	"errors"
+	"os"
 	"reflect"
 	"slices"
 	"sync"
@@ -77,6 +78,9 @@ func (a *App) Start() error {
 	}
 	if err := a.placeSites(); err != nil {
 		return err
+	}
+	if _, set := os.LookupEnv("AUTH_TRUST_HOST"); set {
+		a.log.Info("AUTH_TRUST_HOST has no effect: a site answers for the hosts of its address, and believes the proxies in trusted_proxies")
 	}
 	ctx, cancel := context.WithTimeout(a.ctx, secretPatience)
 	defer cancel()

@@ -71,6 +71,15 @@ func init() {
 //	        refuse         caddy
 //	    }
 //	    auto_redirect [on|off]
+//
+//	    compat v4|v5
+//	    client [on|off]
+//	    callbacks {
+//	        sign_in  <expression>
+//	        redirect <expression>
+//	        jwt      <claim>|drop <expression>
+//	        session  <path> <expression>
+//	    }
 //	}
 //
 // The matcher scopes the gate only: the endpoints answer, and identity headers
@@ -162,16 +171,19 @@ func words() map[string]word {
 		"limit":         {parse: (*parser).limit, once: true},
 		"pages":         {parse: (*parser).pages, once: true},
 		"auto_redirect": {parse: func(p *parser) error { return p.toggle(&p.config.AutoRedirect) }, once: true},
+		"compat":        {parse: func(p *parser) error { return p.oneOf(&p.config.Compat, dialects, nil) }, once: true},
+		"callbacks":     {parse: (*parser).callbacks, once: true},
+		"client":        {parse: func(p *parser) error { return p.toggle(&p.config.Client) }, once: true},
 	}
 }
 
 // unavailable lists the words of the grammar that this version does not have.
 // They are refused by name: a rule that is ignored opens a door.
 var unavailable = []string{
-	"email", "passkeys", "compat", "callback_origin", "store", "api", "bearer",
+	"email", "passkeys", "callback_origin", "store", "api", "bearer",
 	"assertion", "access_token", "step_up", "forward_auth", "tokens", "account",
-	"logout", "initiate_login", "portal", "callbacks", "theme", "locale",
-	"translations", "client", "health",
+	"logout", "initiate_login", "portal", "theme", "locale", "translations",
+	"health",
 }
 
 // parse reads the rest of the directive's line and its block.

@@ -6,6 +6,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyauth/gateway/caddyauth/callbacks"
 	"github.com/caddyauth/gateway/caddyauth/provider"
 )
 
@@ -20,16 +21,24 @@ type Config struct {
 	// The secrets that session tokens are sealed with: the first seals, all of
 	// them open. Each must have at least 32 characters. Placeholders such as
 	// `{env.NEXTAUTH_SECRET}` and `{file./path}` are expanded when the
-	// configuration loads. Default: the environment variables
-	// `NEXTAUTH_SECRET`, then `AUTH_SECRET` or the file named by
-	// `AUTH_SECRET_FILE`; without those, 32 random bytes that are made once and
-	// kept in Caddy's storage.
+	// configuration loads. Default: the environment variables of the dialect,
+	// for `v4` `NEXTAUTH_SECRET`, then `AUTH_SECRET`; for `v5` `AUTH_SECRET_3`,
+	// `AUTH_SECRET_2`, `AUTH_SECRET_1` and `AUTH_SECRET` together, then
+	// `NEXTAUTH_SECRET`. Each but the last may be the file that the variable with
+	// the suffix `_FILE` names. Without any of them, 32 random bytes that are
+	// made once and kept in Caddy's storage.
 	Secret []string `json:"secret,omitempty"`
 
 	// The canonical URL of the site, such as `https://app.example.com`. A path
-	// in it is the base path. Default: the environment variable `NEXTAUTH_URL`
-	// on the site whose host it names; else the scheme and host of each request.
+	// in it is the base path. Default: the environment variable `NEXTAUTH_URL`,
+	// in dialect `v5` `AUTH_URL` before it, on the site whose host it names; else
+	// the scheme and host of each request.
 	URL string `json:"url,omitempty"`
+
+	// What clients and backends speak: `v4`, the contract of next-auth 4, or
+	// `v5`, that of Auth.js and next-auth 5. Sessions of one are none in the
+	// other. Default: `v4`.
+	Compat string `json:"compat,omitempty"`
 
 	// Where the REST API is served. Default: `/api/auth`.
 	BasePath string `json:"base_path,omitempty"`
@@ -75,6 +84,13 @@ type Config struct {
 	// With one provider, sends people there without showing the sign-in page.
 	// Default: false.
 	AutoRedirect *bool `json:"auto_redirect,omitempty"`
+
+	// Expressions in CEL that take part in signing in and in reading sessions.
+	Callbacks *callbacks.Config `json:"callbacks,omitempty"`
+
+	// Serves a small script client for pages without a bundler as `client.js`
+	// below the base path. Default: false.
+	Client *bool `json:"client,omitempty"`
 }
 
 // Provider is one way to sign in. The preset decides which of the other fields
@@ -110,7 +126,7 @@ type Session struct {
 	CookieDomain string `json:"cookie_domain,omitempty"`
 
 	// What the names of all cookies start with, before the dot.
-	// Default: `next-auth`.
+	// Default: `next-auth`, or `authjs` in dialect `v5`.
 	CookiePrefix string `json:"cookie_prefix,omitempty"`
 
 	// Whether cookies are Secure and carry the `__Secure-` and `__Host-`

@@ -103,11 +103,22 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.serveAPI(w, r, original)
 		return nil
 	}
-	d := s.policy.Decide(r, original, func() (*session.Session, error) { return s.read(r) })
+	read := func() (*session.Session, error) { return s.read(r) }
+	d := s.policy.Decide(r, original, read)
+	var renewed []cookie.Cookie
+	if d.Action == gate.Pass && d.Session != nil {
+		if renewed = s.renew(r, original, d.Session); renewed != nil {
+			// A callback may have ended the session instead.
+			d = s.policy.Decide(r, original, read)
+		}
+	}
 	if d.Action != gate.Pass {
+		for _, c := range renewed {
+			w.Header().Add("Set-Cookie", c.String())
+		}
 		return h.refuse(w, r, d, original)
 	}
-	return h.pass(w, r, d, next)
+	return h.pass(w, r, d, renewed, next)
 }
 
 // originalURL is the URL as the client sent it, before other handlers changed
@@ -146,10 +157,15 @@ func (h *Handler) serveAPI(w http.ResponseWriter, r *http.Request, original *url
 		http.Error(w, "Bad Request: "+err.Error(), http.StatusBadRequest)
 		return
 	}
-	e.api.Serve(w, r, authapi.Site{
-		Origin: origin, BasePath: h.site.basePath,
+	e.api.Serve(w, r, h.site.apiSite(r, origin, original))
+}
+
+// apiSite is where a request arrived, in the API's terms.
+func (s *site) apiSite(r *http.Request, origin string, original *url.URL) authapi.Site {
+	return authapi.Site{
+		Origin: origin, BasePath: s.basePath,
 		Path: original.EscapedPath(), Query: original.RawQuery, ClientIP: clientIP(r),
-	})
+	}
 }
 
 func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, err error) {
@@ -157,17 +173,16 @@ func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, err error)
 	h.site.responder.Respond(w, r, gate.Decision{Action: gate.Unavailable, Reason: gate.ReasonUnavailable, Err: err}, h.gateSite(r, originalURL(r)))
 }
 
-// pass hands a request on, with the identity of whoever is signed in.
-func (h *Handler) pass(w http.ResponseWriter, r *http.Request, d gate.Decision, next caddyhttp.Handler) error {
+// pass hands a request on, with the identity of whoever is signed in and, on the
+// way back, the cookies of a renewed session.
+func (h *Handler) pass(w http.ResponseWriter, r *http.Request, d gate.Decision, renewed []cookie.Cookie, next caddyhttp.Handler) error {
 	s := h.site
 	if d.Err != nil {
 		h.log.Warn("a request passes although something failed", zap.String("reason", string(d.Reason)), zap.Error(d.Err))
 	}
-	rules := gate.ResponseRules{Private: d.Session != nil || d.Candidate != nil, Owned: s.ownedCookie}
+	rules := gate.ResponseRules{Private: d.Session != nil || d.Candidate != nil, Owned: s.ownedCookie, Cookies: renewed}
 	if d.Session != nil {
 		s.headers.Set(r.Header, d.Session)
-		// Which pieces there are to renew is only known while they are there.
-		rules.Cookies = s.renew(r, d.Session)
 	}
 	s.introduce(r, d)
 	wrapped := gate.NewWriter(w, rules)
@@ -256,7 +271,7 @@ func (h *Handler) logRefusal(r *http.Request, d gate.Decision, reference string)
 		fields = append(fields, zap.String("rule", d.Rule))
 	}
 	if s := d.Candidate; s != nil {
-		fields = append(fields, zap.String("user_id", s.User.ID), zap.String("provider", s.Evidence.Provider),
+		fields = append(fields, zap.String("user_id", s.AccountID()), zap.String("provider", s.Evidence.Provider),
 			zap.Strings("roles", s.Evidence.Roles), zap.Strings("groups", s.Evidence.Groups))
 	}
 	if d.Err != nil {

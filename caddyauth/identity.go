@@ -54,7 +54,7 @@ func lookup(key string, user, candidate *session.Session) (any, bool) {
 func placeholder(s *session.Session, name string) (any, bool) {
 	switch name {
 	case "id":
-		return s.User.ID, true
+		return s.AccountID(), true
 	case "name":
 		return s.User.Name, true
 	case "email":

@@ -25,6 +25,9 @@ func merge(global, site *Config) (*Config, error) {
 	setDefault(&merged.Limit, global.Limit)
 	setDefault(&merged.Pages, global.Pages)
 	setDefault(&merged.AutoRedirect, global.AutoRedirect)
+	setDefault(&merged.Compat, global.Compat)
+	setDefault(&merged.Callbacks, global.Callbacks)
+	setDefault(&merged.Client, global.Client)
 	for _, list := range []struct{ to, from *[]string }{
 		{&merged.Secret, &global.Secret}, {&merged.Roles, &global.Roles}, {&merged.Groups, &global.Groups},
 	} {

@@ -16,6 +16,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	"golang.org/x/net/idna"
+
+	"github.com/caddyauth/gateway/caddyauth/dialect"
 )
 
 // errHost says that a request names no host that could be part of a URL.
@@ -28,7 +30,7 @@ type canonical struct {
 	path   string // the base path; empty if the URL names none
 }
 
-// parseCanonical reads the setting url, or NEXTAUTH_URL. As NextAuth does, it
+// parseCanonical reads the setting url, or the variable. As NextAuth does, it
 // takes a URL without a scheme for https.
 func parseCanonical(raw string) (*canonical, error) {
 	if !strings.Contains(raw, "://") {
@@ -70,17 +72,21 @@ func redacted(raw string) string {
 	return scheme + "xxxxx" + raw[at:]
 }
 
-// canonicalFromEnv reads NEXTAUTH_URL, which need not be there.
-func canonicalFromEnv() (*canonical, error) {
-	raw := os.Getenv("NEXTAUTH_URL")
+// canonicalFromEnv reads NEXTAUTH_URL or, in dialect v5, AUTH_URL before it.
+// Neither need be there.
+func canonicalFromEnv(d dialect.Dialect) (c *canonical, name string, err error) {
+	name = "NEXTAUTH_URL"
+	if d == dialect.V5 && os.Getenv("AUTH_URL") != "" {
+		name = "AUTH_URL"
+	}
+	raw := os.Getenv(name)
 	if raw == "" {
-		return nil, nil
+		return nil, name, nil
 	}
-	c, err := parseCanonical(raw)
-	if err != nil {
-		return nil, fmt.Errorf("environment variable NEXTAUTH_URL: %w", err)
+	if c, err = parseCanonical(raw); err != nil {
+		return nil, name, fmt.Errorf("environment variable %s: %w", name, err)
 	}
-	return c, nil
+	return c, name, nil
 }
 
 // cleanHost returns a host name in the one spelling that counts: lower case,

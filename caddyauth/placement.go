@@ -16,8 +16,8 @@ import (
 )
 
 // settle finishes a site once it is known which hosts it answers: what only
-// loopback may have, what cookies can have, and NEXTAUTH_URL for the site that
-// it names.
+// loopback may have, what cookies can have, and the environment's URL for the
+// site that it names.
 func (s *site) settle() error {
 	if len(s.places) == 0 {
 		return s.problems(errors.New("caddyauth stands where no request arrives: put it in a site itself, not in handle_errors, handle_response or intercept, nor in a named route that no site invokes"))
@@ -29,7 +29,7 @@ func (s *site) settle() error {
 				reach = append(reach, err)
 			}
 		}
-		// Before the hosts are looked at: NEXTAUTH_URL may name one.
+		// Before the hosts are looked at: the variable may name one.
 		reach = append(reach, s.adoptEnv())
 	}
 	if err := errors.Join(append(s.checkLoopback(), reach...)...); err != nil {
@@ -51,22 +51,22 @@ func (s *site) checkLoopback() []error {
 	return errs
 }
 
-// adoptEnv takes over NEXTAUTH_URL if it names a host of this site, or if the
-// site answers every host.
+// adoptEnv takes over NEXTAUTH_URL or AUTH_URL if it names a host of this site,
+// or if the site answers every host.
 func (s *site) adoptEnv() error {
-	env, err := canonicalFromEnv()
+	env, name, err := canonicalFromEnv(s.dialect)
 	if env == nil || err != nil {
 		return err
 	}
 	if !s.everyHost && len(s.hosts) > 0 && !slices.ContainsFunc(s.hosts, func(h string) bool { return strings.EqualFold(h, env.host) }) {
-		s.log.Warn("NEXTAUTH_URL names another host and is ignored on this site",
-			zap.String("site", s.name()), zap.String("url", env.origin))
+		s.log.Warn("an environment variable names another host and is ignored on this site",
+			zap.String("variable", name), zap.String("site", s.name()), zap.String("url", env.origin))
 		return nil
 	}
 	s.canonical = env
 	if s.config.BasePath == "" && env.path != "" {
 		if !plainPath(env.path) {
-			return fmt.Errorf("environment variable NEXTAUTH_URL: %q cannot be a base path", env.path)
+			return fmt.Errorf("environment variable %s: %q cannot be a base path", name, env.path)
 		}
 		s.basePath = env.path
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +16,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
+
+	"github.com/caddyauth/gateway/caddyauth/dialect"
 )
 
 // minSecret is how many characters a secret must have. Session tokens are
@@ -23,7 +26,7 @@ const minSecret = 32
 
 // resolveSecrets returns the configured secrets, or those of the environment.
 // It returns none if neither is there: then one is generated.
-func resolveSecrets(configured []string, log *zap.Logger) ([]string, error) {
+func resolveSecrets(configured []string, d dialect.Dialect, log *zap.Logger) ([]string, error) {
 	if configured != nil {
 		var secrets []string
 		for i, value := range configured {
@@ -38,34 +41,54 @@ func resolveSecrets(configured []string, log *zap.Logger) ([]string, error) {
 		}
 		return secrets, nil
 	}
-	s, name, err := secretFromEnv(log)
-	if err != nil || name == "" {
+	found, err := secretsFromEnv(d, log)
+	if err != nil {
 		return nil, err
 	}
-	if err := strong(s); err != nil {
-		return nil, fmt.Errorf("environment variable %s: %w", name, err)
+	var secrets []string
+	for _, v := range found {
+		if err := strong(v.value); err != nil {
+			return nil, fmt.Errorf("environment variable %s: %w", v.name, err)
+		}
+		secrets = append(secrets, v.value)
 	}
-	return []string{s}, nil
+	return secrets, nil
 }
 
-// secretFromEnv reads the variables that NextAuth reads, in its order. A
+// variable is an environment variable that is set.
+type variable struct{ name, value string }
+
+// secretsFromEnv reads the variables that NextAuth and Auth.js read, in their
+// order. Auth.js knows several at a time, so that one can be replaced. A
 // variable that is set but empty counts as set: whoever wrote it expects it to
 // be used.
-func secretFromEnv(log *zap.Logger) (secret, name string, err error) {
+func secretsFromEnv(d dialect.Dialect, log *zap.Logger) ([]variable, error) {
 	next, hasNext := os.LookupEnv("NEXTAUTH_SECRET")
-	auth, authName, hasAuth, err := lookupEnvOrFile("AUTH_SECRET")
-	switch {
-	case err != nil:
-		return "", "", err
-	case hasNext:
-		if hasAuth && auth != next {
-			log.Warn("NEXTAUTH_SECRET and AUTH_SECRET differ; NEXTAUTH_SECRET is used")
-		}
-		return next, "NEXTAUTH_SECRET", nil
-	case hasAuth:
-		return auth, authName, nil
+	names := []string{"AUTH_SECRET"}
+	if d == dialect.V5 {
+		names = []string{"AUTH_SECRET_3", "AUTH_SECRET_2", "AUTH_SECRET_1", "AUTH_SECRET"}
 	}
-	return "", "", nil
+	var auth []variable
+	for _, name := range names {
+		value, from, ok, err := lookupEnvOrFile(name)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			auth = append(auth, variable{from, value})
+		}
+	}
+	if !hasNext {
+		return auth, nil
+	}
+	used, differ := []variable{{"NEXTAUTH_SECRET", next}}, "NEXTAUTH_SECRET and AUTH_SECRET differ; NEXTAUTH_SECRET is used"
+	if d == dialect.V5 && auth != nil {
+		used, differ = auth, "NEXTAUTH_SECRET and AUTH_SECRET differ; AUTH_SECRET is used"
+	}
+	if slices.ContainsFunc(auth, func(v variable) bool { return v.value != next }) {
+		log.Warn(differ)
+	}
+	return used, nil
 }
 
 // lookupEnvOrFile reads a variable, or the file that the variable of that name

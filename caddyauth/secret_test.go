@@ -14,6 +14,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddyauth/gateway/caddyauth/dialect"
 )
 
 func newGenerated(storage certmagic.Storage) *generatedSecret {
@@ -192,9 +194,9 @@ func TestGeneratedSecretHalfWritten(t *testing.T) {
 	}
 }
 
-// TestSecretFromEnvironment has the variables in NextAuth's order.
+// TestSecretFromEnvironment has the variables in the order of each dialect.
 func TestSecretFromEnvironment(t *testing.T) {
-	a, b, c := strings.Repeat("0a", 16), strings.Repeat("0b", 16), strings.Repeat("0c", 16)
+	a, b, c, d := strings.Repeat("0a", 16), strings.Repeat("0b", 16), strings.Repeat("0c", 16), strings.Repeat("0d", 16)
 	file := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(file, []byte(c+"\r\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -203,40 +205,44 @@ func TestSecretFromEnvironment(t *testing.T) {
 		name       string
 		env        map[string]string
 		configured []string
-		want       []string
+		v4, v5     []string
 		warnings   int
 	}{
-		{"none", nil, nil, nil, 0},
-		{"NEXTAUTH_SECRET", map[string]string{"NEXTAUTH_SECRET": a}, nil, []string{a}, 0},
-		{"AUTH_SECRET", map[string]string{"AUTH_SECRET": b}, nil, []string{b}, 0},
-		{"both alike", map[string]string{"NEXTAUTH_SECRET": a, "AUTH_SECRET": a}, nil, []string{a}, 0},
-		{"both, differing", map[string]string{"NEXTAUTH_SECRET": a, "AUTH_SECRET": b}, nil, []string{a}, 1},
-		{"AUTH_SECRET_FILE", map[string]string{"AUTH_SECRET_FILE": file}, nil, []string{c}, 0},
-		{"variable before file", map[string]string{"AUTH_SECRET": b, "AUTH_SECRET_FILE": file}, nil, []string{b}, 0},
-		{"differing from the file", map[string]string{"NEXTAUTH_SECRET": a, "AUTH_SECRET_FILE": file}, nil, []string{a}, 1},
-		{"configured before all", map[string]string{"NEXTAUTH_SECRET": a, "AUTH_SECRET": b}, []string{c, a}, []string{c, a}, 0},
-		{"configured as the variable", map[string]string{"MY_SECRET": b}, []string{"{env.MY_SECRET}"}, []string{b}, 0},
-		{"configured as the file", nil, []string{"{file." + file + "}"}, []string{c}, 0},
-		{"put together", map[string]string{"MY_SECRET": b}, []string{"{env.MY_SECRET}-suffix"}, []string{b + "-suffix"}, 0},
+		{"none", nil, nil, nil, nil, 0},
+		{"NEXTAUTH_SECRET", map[string]string{"NEXTAUTH_SECRET": a}, nil, []string{a}, []string{a}, 0},
+		{"AUTH_SECRET", map[string]string{"AUTH_SECRET": b}, nil, []string{b}, []string{b}, 0},
+		{"both alike", map[string]string{"NEXTAUTH_SECRET": a, "AUTH_SECRET": a}, nil, []string{a}, []string{a}, 0},
+		{"both, differing", map[string]string{"NEXTAUTH_SECRET": a, "AUTH_SECRET": b}, nil, []string{a}, []string{b}, 1},
+		{"AUTH_SECRET_FILE", map[string]string{"AUTH_SECRET_FILE": file}, nil, []string{c}, []string{c}, 0},
+		{"variable before file", map[string]string{"AUTH_SECRET": b, "AUTH_SECRET_FILE": file}, nil, []string{b}, []string{b}, 0},
+		{"differing from the file", map[string]string{"NEXTAUTH_SECRET": a, "AUTH_SECRET_FILE": file}, nil, []string{a}, []string{c}, 1},
+		{"numbered", map[string]string{"AUTH_SECRET": a, "AUTH_SECRET_1": b, "AUTH_SECRET_2_FILE": file, "AUTH_SECRET_3": d}, nil, []string{a}, []string{d, c, b, a}, 0},
+		{"numbered alone", map[string]string{"AUTH_SECRET_2": b}, nil, nil, []string{b}, 0},
+		{"configured before all", map[string]string{"NEXTAUTH_SECRET": a, "AUTH_SECRET": b}, []string{c, a}, []string{c, a}, []string{c, a}, 0},
+		{"configured as the variable", map[string]string{"MY_SECRET": b}, []string{"{env.MY_SECRET}"}, []string{b}, []string{b}, 0},
+		{"configured as the file", nil, []string{"{file." + file + "}"}, []string{c}, []string{c}, 0},
+		{"put together", map[string]string{"MY_SECRET": b}, []string{"{env.MY_SECRET}-suffix"}, []string{b + "-suffix"}, []string{b + "-suffix"}, 0},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			for name, value := range test.env {
-				t.Setenv(name, value)
-			}
-			core, logged := observer.New(zapcore.WarnLevel)
-			got, err := resolveSecrets(test.configured, zap.New(core))
-			if err != nil || strings.Join(got, " ") != strings.Join(test.want, " ") {
-				t.Errorf("got %q, %v, want %q", got, err, test.want)
-			}
-			if logged.Len() != test.warnings {
-				t.Errorf("warnings %v", logged.All())
-			}
-			for _, line := range logged.All() {
-				if text := line.Message; strings.Contains(text, a) || len(line.Context) > 0 {
-					t.Errorf("the log has %q %v", text, line.Context)
+		for which, want := range map[dialect.Dialect][]string{dialect.V4: test.v4, dialect.V5: test.v5} {
+			t.Run(test.name+"/"+which.String(), func(t *testing.T) {
+				for name, value := range test.env {
+					t.Setenv(name, value)
 				}
-			}
-		})
+				core, logged := observer.New(zapcore.WarnLevel)
+				got, err := resolveSecrets(test.configured, which, zap.New(core))
+				if err != nil || strings.Join(got, " ") != strings.Join(want, " ") {
+					t.Errorf("got %q, %v, want %q", got, err, want)
+				}
+				if logged.Len() != test.warnings {
+					t.Errorf("warnings %v", logged.All())
+				}
+				for _, line := range logged.All() {
+					if text := line.Message; strings.Contains(text, a) || len(line.Context) > 0 {
+						t.Errorf("the log has %q %v", text, line.Context)
+					}
+				}
+			})
+		}
 	}
 }
 

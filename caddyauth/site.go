@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/caddyauth/gateway/caddyauth/authapi"
+	"github.com/caddyauth/gateway/caddyauth/callbacks"
 	"github.com/caddyauth/gateway/caddyauth/cookie"
 	"github.com/caddyauth/gateway/caddyauth/dialect"
 	"github.com/caddyauth/gateway/caddyauth/gate"
@@ -30,12 +32,15 @@ const defaultBasePath = "/api/auth"
 // with all placeholders expanded, and what was built from it.
 type site struct {
 	app    *App
+	ctx    caddy.Context
+	events *caddyevents.App
 	log    *zap.Logger
 	access *zap.Logger // parent of Caddy's access loggers
 	source string      // file and line of the directive, for messages
 	config *Config
 
 	basePath  string
+	dialect   dialect.Dialect
 	canonical *canonical // nil: the request decides
 	names     [2]cookie.Names
 	secure    string // session.secure
@@ -45,6 +50,7 @@ type site struct {
 	live      map[string]provider.Live
 	loopback  []string // ids of providers that only loopback sites may have
 
+	callbacks   *callbacks.Set
 	policy      *gate.Policy
 	headers     *gate.Headers
 	responder   *gate.Responder
@@ -87,7 +93,7 @@ func newSite(ctx caddy.Context, app *App, h *Handler, config *Config) (*site, er
 	}
 	var errs []error
 	for _, step := range []func(caddy.Context) error{
-		s.provisionOrigin, s.provisionSession, s.provisionProviders, s.provisionPages,
+		s.provisionEvents, s.provisionDialect, s.provisionOrigin, s.provisionSession, s.provisionCallbacks, s.provisionProviders, s.provisionPages,
 		func(ctx caddy.Context) error { return s.provisionGate(ctx, h.Match) },
 		func(caddy.Context) error { _, err := s.rates(); return err },
 	} {
@@ -96,7 +102,7 @@ func newSite(ctx caddy.Context, app *App, h *Handler, config *Config) (*site, er
 		}
 	}
 	var err error
-	if s.secrets, err = resolveSecrets(config.Secret, s.log); err != nil {
+	if s.secrets, err = resolveSecrets(config.Secret, s.dialect, s.log); err != nil {
 		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -148,13 +154,13 @@ func (s *site) ready(ctx context.Context) (*engine, error) {
 }
 
 func (s *site) newEngine(secrets []string) (*engine, error) {
-	ring, err := jwt.NewRing(dialect.V4, secrets, "")
+	plain, secure, err := s.rings(secrets)
 	if err != nil {
 		return nil, err
 	}
 	c := s.config.Session
 	sessions, err := session.New(session.Options{
-		Ring: ring, MaxAge: time.Duration(c.MaxAge), UpdateAge: time.Duration(c.UpdateAge),
+		Dialect: s.dialect, Ring: plain, SecureRing: secure, MaxAge: time.Duration(c.MaxAge), UpdateAge: time.Duration(c.UpdateAge),
 		Domain: c.CookieDomain, SameSite: c.SameSite,
 		Realms: s.realms, Live: s.alive, Ended: s.app.shared.ended, Log: s.log,
 	})
@@ -174,12 +180,27 @@ func (s *site) newEngine(secrets []string) (*engine, error) {
 		},
 		Page: s.page, Authorize: s.policy.SignIn, Roles: s.config.Roles, Groups: s.config.Groups,
 		Secure: s.forcedSecure(), Needed: s.needed, AutoRedirect: s.config.AutoRedirect != nil && *s.config.AutoRedirect,
-		Limits: limits, Log: s.log,
+		Limits: limits, Log: s.log, Dialect: s.dialect,
+		Callbacks: s.callbacks, Events: s.emit, Client: s.config.Client != nil && *s.config.Client,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &engine{sessions: sessions, api: api}, nil
+}
+
+// rings are the keys of session tokens in plain and in secure cookies. In
+// dialect v4 they are the same; in v5 the cookie's name is their salt.
+func (s *site) rings(secrets []string) (plain, secure *jwt.Ring, err error) {
+	if s.dialect == dialect.V4 {
+		plain, err = jwt.NewRing(s.dialect, secrets, "")
+		return plain, plain, err
+	}
+	if plain, err = jwt.NewRing(s.dialect, secrets, s.names[0].Session); err != nil {
+		return nil, nil, err
+	}
+	secure, err = jwt.NewRing(s.dialect, secrets, s.names[1].Session)
+	return plain, secure, err
 }
 
 // name is what logs call the site.

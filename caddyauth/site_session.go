@@ -1,10 +1,12 @@
 package caddyauth
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +20,17 @@ import (
 	"github.com/caddyauth/gateway/caddyauth/gate"
 	"github.com/caddyauth/gateway/caddyauth/session"
 )
+
+// provisionDialect finds out what clients and backends speak.
+func (s *site) provisionDialect(caddy.Context) (err error) {
+	if s.config.Compat == "" {
+		return nil
+	}
+	if s.dialect, err = dialect.Parse(s.config.Compat); err != nil {
+		return fmt.Errorf("compat: %w", err)
+	}
+	return nil
+}
 
 // provisionSession checks the cookie settings and derives the cookie names.
 func (s *site) provisionSession(caddy.Context) error {
@@ -35,14 +48,11 @@ func (s *site) provisionSession(caddy.Context) error {
 	if c.UpdateAge < 0 {
 		return fmt.Errorf("session update_age %v: it must not be negative", time.Duration(c.UpdateAge))
 	}
-	prefix := c.CookiePrefix
-	if prefix == "" {
-		prefix = "next-auth"
-	}
+	prefix := cmp.Or(c.CookiePrefix, s.dialect.CookiePrefix())
 	if !cookie.ValidPrefix(prefix) {
 		return fmt.Errorf("session cookie_prefix %q: it takes up to 64 letters, digits and any of !#$%%&'*+-.^_`|~, and begins with neither __Secure- nor __Host-", prefix)
 	}
-	s.names = [2]cookie.Names{cookie.NewNames(dialect.V4, prefix, false), cookie.NewNames(dialect.V4, prefix, true)}
+	s.names = [2]cookie.Names{cookie.NewNames(s.dialect, prefix, false), cookie.NewNames(s.dialect, prefix, true)}
 	c.CookiePrefix = prefix
 
 	s.secure = c.Secure
@@ -148,14 +158,18 @@ func (s *site) read(r *http.Request) (*session.Session, error) {
 }
 
 // renew returns the cookies of a session that is old enough to be sealed
-// again. Only navigations renew: a page's dozens of images need not, and their
-// answers are kept in caches.
-func (s *site) renew(r *http.Request, current *session.Session) []cookie.Cookie {
+// again, or that a callback has ended. Only navigations renew: a page's dozens
+// of images need not, and their answers are kept in caches.
+func (s *site) renew(r *http.Request, original *url.URL, current *session.Session) []cookie.Cookie {
 	e := s.engine.Load()
 	if e == nil || r.Method != http.MethodGet || gate.Navigation(r) != gate.Navigate || !e.sessions.Due(current) {
 		return nil
 	}
-	cookies, _, err := e.sessions.Refresh(r.Header, s.cookieNames(r), current.Claims)
+	origin, err := s.origin(r)
+	if err != nil {
+		return nil // another request will do
+	}
+	cookies, err := e.api.Renew(r, s.apiSite(r, origin, original), current)
 	if err != nil {
 		s.log.Error("renewing a session", zap.Error(err))
 		return nil

@@ -17,7 +17,7 @@ func (s *server) warnings() []string {
 			continue
 		}
 		text := line["msg"].(string)
-		for _, field := range []string{"target", "header", "handler", "url"} {
+		for _, field := range []string{"target", "header", "handler", "variable", "url"} {
 			if v, ok := line[field].(string); ok {
 				text += " " + field + "=" + v
 			}
@@ -191,7 +191,7 @@ func TestRecipeSPA(t *testing.T) {
 // TestNEXTAUTHURL has the environment's URL on the site that it names and on
 // others.
 func TestNEXTAUTHURL(t *testing.T) {
-	const ignored = "NEXTAUTH_URL names another host and is ignored on this site url="
+	const ignored = "an environment variable names another host and is ignored on this site variable=NEXTAUTH_URL url="
 	config := `
 http://localhost:{PORT} {
 	bind 127.0.0.1

@@ -12,11 +12,11 @@ var presets = map[string][]Field{
 		{Name: "Remote-Groups", list: groups},
 	},
 	"oauth2_proxy": {
-		{Name: "X-Forwarded-User", Value: userID},
+		{Name: "X-Forwarded-User", Value: (*session.Session).AccountID},
 		{Name: "X-Forwarded-Email", Value: email},
 		{Name: "X-Forwarded-Preferred-Username", Value: userName},
 		{Name: "X-Forwarded-Groups", list: groups},
-		{Name: "X-Auth-Request-User", Value: userID},
+		{Name: "X-Auth-Request-User", Value: (*session.Session).AccountID},
 		{Name: "X-Auth-Request-Email", Value: email},
 		{Name: "X-Auth-Request-Preferred-Username", Value: userName},
 		{Name: "X-Auth-Request-Groups", list: groups},
@@ -35,14 +35,7 @@ func userName(s *session.Session) string {
 	case s.User.Email != "" && (s.Evidence.Verified || !s.HasEvidence):
 		return s.User.Email
 	}
-	return userID(s)
-}
-
-func userID(s *session.Session) string {
-	if s.HasEvidence && s.Evidence.Account != "" {
-		return s.Evidence.Account
-	}
-	return s.User.ID
+	return s.AccountID()
 }
 
 func email(s *session.Session) string { return s.User.Email }

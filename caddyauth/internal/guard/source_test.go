@@ -93,7 +93,7 @@ func TestNothingPointsElsewhere(t *testing.T) {
 		}
 		if d.IsDir() {
 			switch d.Name() {
-			case ".git", ".run", "node_modules", "bin", "dist", "screenshots":
+			case ".git", ".run", "node_modules", ".next", "bin", "dist", "screenshots":
 				return filepath.SkipDir
 			}
 			return nil
