@@ -9,17 +9,26 @@ SHELL := bash
 # take longer to compile than everything else here.
 export GOFLAGS := $(GOFLAGS) -tags=nobadger,nomysql,nopgx
 
-# The upstream of the demonstration is below testdata, which ./... leaves out.
-packages := ./... ./testdata/demo/upstream
+# What is below testdata is left out of ./...
+packages := ./... ./testdata/demo/upstream ./testdata/interop/ours
 staticcheck := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
 # How long `make fuzz` stays with each target.
 FUZZTIME ?= 30s
 
-.PHONY: help run build test test-go test-e2e lint bench fuzz clean
+# Runs the tests of a folder below testdata; one that is skipped is a failure.
+define npm-test
+	@mkdir -p .run
+	cd testdata/$(1)
+	export CADDY_BIN="$(CURDIR)/.run/caddy" UPSTREAM_BIN="$(CURDIR)/.run/upstream"
+	timeout 900 npm test -- --test-reporter=spec 2>&1 | tee "$(CURDIR)/.run/$(1).log"
+	! grep -E '^(#|ℹ) (skipped|todo|cancelled) [1-9]' "$(CURDIR)/.run/$(1).log"
+endef
+
+.PHONY: help run build test test-go test-interop test-conformance test-e2e test-more test-nextjs lint bench fuzz clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Caddy writes its log to the terminal, so the address is told once it listens.
 run: .run/caddy ## Start Caddyfile.example on this computer; Ctrl-C ends it
@@ -38,21 +47,32 @@ run: .run/caddy ## Start Caddyfile.example on this computer; Ctrl-C ends it
 build: ## Build ./caddy from xcaddy.json, as for a real site
 	go run ./cmd/build -o caddy
 
-test: ## Set up what the tests need and run everything
+test: ## Set up what the tests need and run everything but what takes long
 	.ci/setup
-	$(MAKE) lint test-go test-e2e
+	$(MAKE) lint test-go test-interop test-conformance test-e2e
 
 # A skipped test fails this run; `go test ./...` alone says what it skips.
 test-go: ## Run the Go tests with the race detector
 	CADDYAUTH_FULL=1 go test -race -shuffle=on -vet=off -timeout=15m -json $(packages) | go run ./caddyauth/internal/testreq/report
 
+test-interop: ## Let NextAuth and Auth.js read the tokens that are sealed here
+	$(call npm-test,interop)
+
+test-conformance: .run/caddy ## Compare caddyauth with the real next-auth 4 and Auth.js
+	$(call npm-test,conformance)
+
 test-e2e: .run/caddy .run/upstream ## Run the browser tests
-	cd testdata/e2e
-	CADDY_BIN="$(CURDIR)/.run/caddy" UPSTREAM_BIN="$(CURDIR)/.run/upstream" timeout 600 npm test -- --test-reporter=spec 2>&1 | tee "$(CURDIR)/.run/e2e.log"
-	! grep -E '^(#|ℹ) (skipped|todo|cancelled) [1-9]' "$(CURDIR)/.run/e2e.log"
+	$(call npm-test,e2e)
+
+test-more: ## Run what takes longer: Next.js applications behind the gate, fuzzing
+	.ci/setup more
+	$(MAKE) test-nextjs fuzz
+
+test-nextjs: .run/caddy ## Build Next.js applications and run them behind the gate
+	$(call npm-test,nextjs)
 
 lint: ## Check formatting, go vet and staticcheck (staticcheck.conf)
-	unformatted=$$(gofmt -s -l caddyauth cmd testdata/demo)
+	unformatted=$$(gofmt -s -l caddyauth cmd testdata/demo testdata/interop/ours)
 	if [ -n "$$unformatted" ]; then echo "not formatted (gofmt -s -w):"; echo "$$unformatted"; exit 1; fi
 	go vet $(packages)
 	go run $(staticcheck) $(packages)
@@ -70,7 +90,7 @@ fuzz: ## Fuzz each target for FUZZTIME (30s)
 	done
 
 clean: ## Remove what the other targets have made
-	rm -rf .run caddy testdata/e2e/node_modules testdata/e2e/screenshots
+	rm -rf .run caddy testdata/*/node_modules testdata/e2e/screenshots testdata/nextjs/*/node_modules testdata/nextjs/*/.next
 
 # The go command knows best what has to be built again.
 .PHONY: .run/caddy .run/upstream

@@ -45,7 +45,7 @@ export interface Provider {
 export interface SignInOptions {
   /**
    * Where to go afterwards: a path or an address of this site, or of another
-   * one that its `callback_origin` names. Default: this page.
+   * one that its `redirect` callback allows. Default: this page.
    */
   callbackUrl?: string;
   /** The same by its newer name, which wins. */

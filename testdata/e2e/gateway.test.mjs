@@ -12,7 +12,7 @@ import { suite } from "./lib/suite.mjs";
 const deep = "/upstream/a%2Fb/%E2%9C%93?x=1&y=%2F%26&z=a+b&empty=&callbackUrl=%2F%2Fevil.example&k=%7B%7D";
 
 for (const javaScriptEnabled of [true, false]) {
-  describe(javaScriptEnabled ? "with JavaScript" : "without JavaScript", () => {
+  describe(javaScriptEnabled ? "with JavaScript" : "without JavaScript", { concurrency: 3 }, () => {
     const all = suite();
     let gateway, arrive;
 

@@ -45,20 +45,20 @@ export class Visitor {
     const visitor = new Visitor();
     visitor.origin = origin;
     visitor.context = context;
-    visitor.page = await context.newPage();
-    visitor.page.setDefaultTimeout(15_000);
+    context.setDefaultTimeout(15_000);
     visitor.#listen();
+    visitor.page = await context.newPage();
     return visitor;
   }
 
   #listen() {
-    this.page.on("pageerror", (error) => this.problems.push(String(error)));
-    this.page.on("console", (message) => {
+    this.context.on("weberror", (problem) => this.problems.push(String(problem.error())));
+    this.context.on("console", (message) => {
       if (message.type() === "error" || message.type() === "warning") {
         this.problems.push(`${message.text()} (${message.location().url})`);
       }
     });
-    this.page.on("request", (request) => {
+    this.context.on("request", (request) => {
       const { origin, searchParams } = new URL(request.url());
       if (origin !== this.origin && origin !== "null") this.problems.push(`left the site: ${request.url()}`);
       for (const name of ["code", "state", "nonce"]) {
@@ -66,6 +66,14 @@ export class Visitor {
         if (value) this.secrets.add(value);
       }
     });
+  }
+
+  /** Another tab of the same browser. */
+  async tab(path) {
+    const tab = Object.create(this);
+    tab.page = await this.context.newPage();
+    await tab.open(path);
+    return tab;
   }
 
   /** Opens a path of the site and returns the response. */
@@ -105,6 +113,35 @@ export class Visitor {
     await form.locator("button").click();
   }
 
+  /** On a client's page: calls one of its functions and returns the result. */
+  call(name, ...args) {
+    return this.page.evaluate(([name, args]) => window.client[name](...args), [name, args]);
+  }
+
+  /** On a client's page: calls a function that leaves the page. */
+  leave(name, ...args) {
+    return this.page.evaluate(([name, args]) => void window.client[name](...args), [name, args]);
+  }
+
+  /** On a client's page: waits until it shows a status. */
+  status(text) {
+    const quoted = text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+    return this.page.locator("#status", { hasText: new RegExp(`^"?${quoted}"?$`) }).waitFor();
+  }
+
+  /** On a client's page: the session that it shows. */
+  async session() {
+    return JSON.parse(await this.page.locator("#session").textContent());
+  }
+
+  /** Ends the session where no page sees it. */
+  async signOutUnnoticed() {
+    const { request } = this.context;
+    const { csrfToken } = await (await request.get(`${this.origin}/api/auth/csrf`)).json();
+    const response = await request.post(`${this.origin}/api/auth/signout`, { form: { csrfToken }, maxRedirects: 0 });
+    assert.equal(response.status(), 302);
+  }
+
   /** The upstream's table of headers, the request's first line included. */
   async headers() {
     const rows = await this.page.locator("table tr").all();
@@ -135,4 +172,12 @@ export class Visitor {
       assert.ok(!program.output.includes(encodeURIComponent(secret)), `a log line contains ${secret}`);
     }
   }
+}
+
+/**
+ * Runs in the page, as when the person comes back to the tab. Without a screen
+ * all tabs are visible all the time, so the event is all that is missing.
+ */
+export function becomeVisible() {
+  document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
 }

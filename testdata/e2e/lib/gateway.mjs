@@ -1,10 +1,9 @@
 // A gateway on free ports, with the demonstration's site and a real upstream
 // behind it.
 
-import { cp, mkdir, readFile, utimes, writeFile } from "node:fs/promises";
+import { cp, readFile, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-import { buildApp } from "./app.mjs";
 import { Program, freePort, listens, root, run, temporary } from "./process.mjs";
 
 const demo = join(root, "testdata", "demo");
@@ -47,13 +46,11 @@ async function startUpstream(t) {
 
 /**
  * Starts a gateway: public front page, private /members/ and /upstream/, /admin/
- * for administrators, the client's test page at /app/.
+ * for administrators.
  */
 export async function startGateway(t) {
   const [port, upstream, site] = await Promise.all([freePort(), startUpstream(t), temporary(t)]);
   await cp(join(demo, "site"), site, { recursive: true });
-  await mkdir(join(site, "app"));
-  await buildApp(join(site, "app"));
   // As old as files of a site usually are: browsers then think their copies
   // fresh for a while, if nobody tells them otherwise (RFC 9111, section 4.2.2).
   const old = new Date(Date.now() - 100 * 86_400_000);
@@ -76,6 +73,7 @@ http://localhost:${port} {
 		private /members/*
 		private /admin/*
 		private /upstream/*
+		client
 		allow any
 		allow /admin/* role admin
 		headers
