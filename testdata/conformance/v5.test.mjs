@@ -1,0 +1,3 @@
+import { conform } from "./conform.mjs";
+
+conform("v5");
