@@ -113,7 +113,7 @@ func (v *visitors) visit() (r *http.Request, arrive func(cookies string)) {
 // cookies is what the browser sends with a token that nobody has seen.
 func (v *visitors) cookies(t testing.TB) string {
 	t.Helper()
-	token, err := jwt.Renew(v.ring, v.claims, time.Now(), time.Hour)
+	token, err := jwt.Renew(v.ring, v.claims, "", time.Now(), time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

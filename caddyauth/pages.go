@@ -51,17 +51,12 @@ func common(v gate.Refusal) page.Common {
 	return c
 }
 
-// account is what people call the account that they are signed in with.
+// account is what the person is called who is refused, if there is anybody.
 func account(s *session.Session) string {
 	if s == nil {
 		return ""
 	}
-	for _, name := range []string{s.User.Email, s.Evidence.Login, s.User.Name, s.User.ID} {
-		if strings.TrimSpace(name) != "" {
-			return name
-		}
-	}
-	return ""
+	return s.Label()
 }
 
 // provisionPages sets up the built-in pages.

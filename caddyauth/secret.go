@@ -78,6 +78,10 @@ func secretsFromEnv(d dialect.Dialect, log *zap.Logger) ([]variable, error) {
 			auth = append(auth, variable{from, value})
 		}
 	}
+	if len(auth) > 1 && auth[len(auth)-1].name == "AUTH_SECRET" {
+		// Its lib/env.js looks no further once it has found that one.
+		log.Warn("a numbered AUTH_SECRET seals sessions, as in Auth.js; next-auth 5 knows AUTH_SECRET alone: give a Next.js application behind this site the whole list")
+	}
 	if !hasNext {
 		return auth, nil
 	}

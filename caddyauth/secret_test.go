@@ -206,7 +206,7 @@ func TestSecretFromEnvironment(t *testing.T) {
 		env        map[string]string
 		configured []string
 		v4, v5     []string
-		warnings   int
+		warnings   int // in each dialect
 	}{
 		{"none", nil, nil, nil, nil, 0},
 		{"NEXTAUTH_SECRET", map[string]string{"NEXTAUTH_SECRET": a}, nil, []string{a}, []string{a}, 0},
@@ -216,7 +216,7 @@ func TestSecretFromEnvironment(t *testing.T) {
 		{"AUTH_SECRET_FILE", map[string]string{"AUTH_SECRET_FILE": file}, nil, []string{c}, []string{c}, 0},
 		{"variable before file", map[string]string{"AUTH_SECRET": b, "AUTH_SECRET_FILE": file}, nil, []string{b}, []string{b}, 0},
 		{"differing from the file", map[string]string{"NEXTAUTH_SECRET": a, "AUTH_SECRET_FILE": file}, nil, []string{a}, []string{c}, 1},
-		{"numbered", map[string]string{"AUTH_SECRET": a, "AUTH_SECRET_1": b, "AUTH_SECRET_2_FILE": file, "AUTH_SECRET_3": d}, nil, []string{a}, []string{d, c, b, a}, 0},
+		{"numbered", map[string]string{"AUTH_SECRET_1": b, "AUTH_SECRET_2_FILE": file, "AUTH_SECRET_3": d}, nil, nil, []string{d, c, b}, 0},
 		{"numbered alone", map[string]string{"AUTH_SECRET_2": b}, nil, nil, []string{b}, 0},
 		{"configured before all", map[string]string{"NEXTAUTH_SECRET": a, "AUTH_SECRET": b}, []string{c, a}, []string{c, a}, []string{c, a}, 0},
 		{"configured as the variable", map[string]string{"MY_SECRET": b}, []string{"{env.MY_SECRET}"}, []string{b}, []string{b}, 0},
@@ -243,6 +243,22 @@ func TestSecretFromEnvironment(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestNumberedSecrets checks that numbered secrets come before AUTH_SECRET, and
+// that it is said which packages see it otherwise.
+func TestNumberedSecrets(t *testing.T) {
+	a, b := strings.Repeat("0a", 16), strings.Repeat("0b", 16)
+	t.Setenv("AUTH_SECRET", a)
+	t.Setenv("AUTH_SECRET_2", b)
+	core, logged := observer.New(zapcore.WarnLevel)
+	got, err := resolveSecrets(nil, dialect.V5, zap.New(core))
+	if err != nil || strings.Join(got, " ") != b+" "+a {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if lines := logged.All(); len(lines) != 1 || !strings.Contains(lines[0].Message, "next-auth 5 knows AUTH_SECRET alone") {
+		t.Errorf("warnings %v", lines)
 	}
 }
 

@@ -3,7 +3,6 @@ package authapi
 import (
 	"encoding/json"
 	"errors"
-	"strings"
 
 	"go.uber.org/zap"
 
@@ -66,7 +65,7 @@ func (q *request) newSignIn(p provider.Provider, identity *provider.Identity) *s
 func (s *signIn) failure(k kind, why reason, err error) failure {
 	f := failure{kind: k, reason: why, provider: s.provider.Info().ID, userID: s.identity.User.ID, err: err}
 	if k == kindDenied {
-		f.account = accountName(s.session)
+		f.account = s.session.Label()
 	}
 	return f
 }
@@ -117,15 +116,17 @@ func (q *request) shape(s *signIn) bool {
 		return true
 	}
 	s.claims = rawClaims(unvouched(s.session, claims))
+	s.evidence, _ = evidenceIn(s.claims) // what is too large is reduced from there
 	return q.issue(s)
 }
 
-// unvouched takes the provider's word for the e-mail address out of claims in
-// which the callback jwt has changed the address. What an expression has made of
-// it, and at an update maybe the browser, must not pass for verified with rules
-// and upstreams.
+// unvouched keeps rules and upstreams from believing an e-mail address that the
+// callback jwt has changed: what an expression has made of it, and at an update
+// maybe the browser. The evidence says from then on that nobody vouches for it. A
+// token of NextAuth's own making has no evidence and is believed as it stands, so
+// there the address stays what it was.
 func unvouched(before *session.Session, claims string) string {
-	if claims == before.Claims || !before.Evidence.Verified {
+	if claims == before.Claims || before.HasEvidence && !before.Evidence.Verified {
 		return claims
 	}
 	after := rawClaims(claims)
@@ -134,17 +135,25 @@ func unvouched(before *session.Session, claims string) string {
 	if email == before.User.Email {
 		return claims
 	}
-	var e session.Evidence
-	if json.Unmarshal(rawOf(after[session.EvidenceClaim]), &e) != nil {
-		return claims // and there is no evidence, as no callback can write it
+	if e, ok := evidenceIn(after); ok && before.HasEvidence {
+		e.Verified = false
+		after[session.EvidenceClaim] = e
+	} else if was, ok := rawClaims(before.Claims)["email"]; ok {
+		after["email"] = was
+	} else {
+		delete(after, "email")
 	}
-	e.Verified = false
-	after[session.EvidenceClaim] = e
 	changed, err := json.Marshal(after)
 	if err != nil {
 		return before.Claims // JSON came in, so it goes out
 	}
 	return string(changed)
+}
+
+// evidenceIn is the evidence in claims, and whether there is any.
+func evidenceIn(claims map[string]any) (e session.Evidence, ok bool) {
+	err := json.Unmarshal(rawOf(claims[session.EvidenceClaim]), &e)
+	return e, err == nil
 }
 
 func rawOf(v any) json.RawMessage {
@@ -169,6 +178,7 @@ func (q *request) dropped(s *signIn) {
 	if entry := q.api.opts.Log.Check(zap.InfoLevel, "session dropped by a callback"); entry != nil {
 		entry.Write(q.about(s.provider.Info().ID, s.identity.User.ID)...)
 	}
+	q.api.opts.Sessions.EndAll(q.r.Header, &q.jar.names)
 	q.set(q.api.opts.Sessions.Clear(q.r.Header, &q.jar.names)...)
 	q.stay()
 	q.redirect(q.callbackURL)
@@ -209,15 +219,4 @@ func (q *request) issue(s *signIn) bool {
 	}
 	q.fail(s.failure(kindSession, why, err))
 	return false
-}
-
-// accountName is what people call the account that they are signed in with, the
-// same on every page.
-func accountName(s *session.Session) string {
-	for _, name := range []string{s.User.Email, s.Evidence.Login, s.User.Name, s.AccountID()} {
-		if strings.TrimSpace(name) != "" {
-			return name
-		}
-	}
-	return ""
 }

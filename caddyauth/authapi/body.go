@@ -41,7 +41,7 @@ func (f field) truthy() bool { return f.invalid || f.text != "" }
 // json returns the field's value as JSON, "" if there is none.
 func (f field) json() string {
 	if f.raw == "" && f.present && !f.invalid {
-		return string(appendString(nil, f.text))
+		return string(jwt.AppendString(nil, f.text))
 	}
 	return f.raw
 }

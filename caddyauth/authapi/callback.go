@@ -45,14 +45,26 @@ func (q *request) callbackOAuth(p provider.OAuth) {
 		q.redirect(q.callbackURL)
 	case why != "":
 		q.fail(failure{kind: kindCallback, reason: why, provider: id})
-	case denied:
-		q.fail(providerFailure(id, params))
 	case !q.mayExchange():
 		q.setRetryAfter()
 		q.fail(failure{kind: kindCallback, reason: ReasonTooManyAttempts, provider: id})
+	case denied:
+		q.denied(p, params)
 	default:
 		q.exchange(p, f, params)
 	}
+}
+
+// denied ends a flow with the error of the identity provider, if that is who
+// sent it.
+func (q *request) denied(p provider.OAuth, params fields) {
+	id := p.Info().ID
+	err := p.CheckIssuer(q.r.Context(), provider.CallbackRequest{Params: params.values(), Issuer: q.issuer(p)})
+	if err != nil {
+		q.fail(exchangeFailure(id, err))
+		return
+	}
+	q.fail(providerFailure(id, params))
 }
 
 // exchange turns what came back, and what was kept for it, into a person.

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/caddyauth/gateway/caddyauth/provider"
-	"github.com/caddyauth/gateway/caddyauth/session"
 )
 
 // lastReason is the reason of the latest failure in the log.
@@ -132,23 +131,5 @@ func TestCommonLoopback(t *testing.T) {
 	} {
 		q := &request{site: Site{Origin: origin}}
 		equal(t, origin, q.common().Loopback, want)
-	}
-}
-
-func TestAccountName(t *testing.T) {
-	full := session.Session{
-		User:     session.User{ID: "42", Name: "Alice", Email: "alice@example.com"},
-		Evidence: session.Evidence{Login: "alice"},
-	}
-	for _, want := range []string{"alice@example.com", "alice", "Alice", "42"} {
-		equal(t, "account", accountName(&full), want)
-		switch want {
-		case "alice@example.com":
-			full.User.Email = " "
-		case "alice":
-			full.Evidence.Login = ""
-		case "Alice":
-			full.User.Name = ""
-		}
 	}
 }

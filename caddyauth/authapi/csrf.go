@@ -11,12 +11,13 @@ import (
 	"strings"
 
 	"github.com/caddyauth/gateway/caddyauth/cookie"
+	"github.com/caddyauth/gateway/caddyauth/jwt"
 )
 
 // csrfToken answers GET {base}/csrf.
 func (q *request) csrfToken() {
 	q.init()
-	q.json(http.StatusOK, append(appendString([]byte(`{"csrfToken":`), q.csrf.token), '}'))
+	q.json(http.StatusOK, append(jwt.AppendString([]byte(`{"csrfToken":`), q.csrf.token), '}'))
 }
 
 // csrfState is the token of the browser, and whether the request proves that

@@ -11,8 +11,6 @@ import (
 // contract is what the dialects do differently. The routes ask it instead of
 // asking which dialect it is: v4.go has one, v5.go the other.
 type contract struct {
-	dialect dialect.Dialect
-
 	// routes are the actions, and what answers them.
 	routes map[string]*route
 
@@ -70,9 +68,6 @@ type contract struct {
 	// refuseUpdate answers a POST without a token there.
 	noSession    string
 	refuseUpdate func(*request)
-	// userAfter says that the body's user is made from what the jwt callback
-	// returned, not from what it got.
-	userAfter bool
 
 	// providerType is a provider's type as clients know it.
 	providerType func(string) string

@@ -43,16 +43,35 @@ func (q *request) signInData(s *signIn) map[string]any {
 		},
 		"isNewUser": false,
 	}
-	profile := make(map[string]any, len(s.identity.Profile))
-	for name, v := range s.identity.Profile {
-		if !confidential(name) {
-			profile[name] = v
-		}
-	}
-	if len(profile) > 0 {
+	if profile := published(s.identity.Profile); len(profile) > 0 {
 		data["profile"] = profile
 	}
 	return data
+}
+
+// published is a profile, or an object in one, without what is confidential.
+func published(profile map[string]any) map[string]any {
+	open := make(map[string]any, len(profile))
+	for name, v := range profile {
+		if !confidential(name) {
+			open[name] = publishedValue(v)
+		}
+	}
+	return open
+}
+
+func publishedValue(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		return published(v)
+	case []any:
+		list := make([]any, len(v))
+		for i := range v {
+			list[i] = publishedValue(v[i])
+		}
+		return list
+	}
+	return v
 }
 
 // confidential reports whether a claim is one of those that tie an ID token to

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/caddyauth/gateway/caddyauth/callbacks"
+	"github.com/caddyauth/gateway/caddyauth/dialect"
 	"github.com/caddyauth/gateway/caddyauth/provider"
 )
 
@@ -61,7 +62,7 @@ func TestEvents(t *testing.T) {
 		}
 
 		user := events[0].data["user"].(map[string]any)
-		if w.api.contract.userAfter {
+		if w.api.opts.Dialect == dialect.V5 {
 			if id := user["id"].(string); !uuid.MatchString(id) {
 				t.Errorf("id %q", id)
 			}
@@ -148,6 +149,8 @@ func TestLEAKEvents(t *testing.T) {
 			for _, name := range []string{"nonce", "at_hash", "c_hash", "s_hash", "Access_Token", "client_secret", "token", "password_hash"} {
 				id.Profile[name] = "SECRET-" + name
 			}
+			id.Profile["federated"] = map[string]any{"access_token": "SECRET-nested", "hub": "north"}
+			id.Profile["links"] = []any{map[string]any{"clientSecret": "SECRET-listed"}, "plain"}
 			id.Profile["department"] = "research"
 		})
 		b := w.browser(t)
@@ -175,8 +178,9 @@ func TestLEAKEvents(t *testing.T) {
 				}
 			}
 		}
-		if p := events[0].data["profile"].(map[string]any); p["department"] != "research" {
-			t.Errorf("profile %v", p)
+		p := events[0].data["profile"].(map[string]any)
+		if got := fmt.Sprintf("%v %v %v", p["department"], p["federated"], p["links"]); got != "research map[hub:north] [map[] plain]" {
+			t.Errorf("profile %s", got)
 		}
 		if text := w.logText(t); strings.Contains(text, "SECRET") {
 			t.Errorf("LEAK-02 log: %s", text)

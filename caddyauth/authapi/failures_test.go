@@ -114,7 +114,7 @@ func TestFailures(t *testing.T) {
 				if v5 {
 					want, status, cookies = c.v5, 200, c.cookies5
 				}
-				name := w.api.contract.dialect.String() + " " + want
+				name := w.api.opts.Dialect.String() + " " + want
 				switch {
 				case want == text:
 					equal(t, name+" status", r.status, 400)
@@ -154,10 +154,10 @@ func (w *world) wantReason(t *testing.T, name string, want reason, logged bool) 
 
 // Every kind has an ending in both dialects, and every ending a page.
 func TestEndings(t *testing.T) {
-	for _, c := range []*contract{v4(), v5()} {
+	for name, c := range map[string]*contract{"v4": v4(), "v5": v5()} {
 		for k, e := range c.endings {
 			if _, ok := c.routes[e.page]; !ok {
-				t.Errorf("%s: kind %d leads to the page %q", c.dialect, k, e.page)
+				t.Errorf("%s: kind %d leads to the page %q", name, k, e.page)
 			}
 		}
 	}
@@ -180,7 +180,7 @@ func TestFailuresKeepTheSession(t *testing.T) {
 			deny = true
 			r := fail(b, false)
 			if s := b.session(); s == nil || s.Evidence.SID != before {
-				t.Errorf("%s kind %d: %d %q ends the session", w.api.contract.dialect, k, r.status, r.location())
+				t.Errorf("%s kind %d: %d %q ends the session", w.api.opts.Dialect, k, r.status, r.location())
 			}
 		}
 	}

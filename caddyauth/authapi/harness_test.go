@@ -82,6 +82,13 @@ func (s *scripted) AuthorizationURL(_ context.Context, r provider.AuthorizationR
 	return idpURL + "?" + v.Encode(), nil
 }
 
+func (s *scripted) CheckIssuer(_ context.Context, r provider.CallbackRequest) error {
+	if iss := r.Params.Get("iss"); iss != "" && iss != "https://op.example.com" {
+		return &provider.Error{Reason: provider.ReasonIss}
+	}
+	return nil
+}
+
 func (s *scripted) Exchange(_ context.Context, r provider.CallbackRequest) (*provider.Identity, error) {
 	s.exchanged = append(s.exchanged, r)
 	if s.exchange != nil {
@@ -223,7 +230,7 @@ func (w *world) name(name string) string {
 	if name == "csrf-token" {
 		prefix = "__Host-"
 	}
-	return prefix + w.api.contract.dialect.CookiePrefix() + "." + name
+	return prefix + w.api.opts.Dialect.CookiePrefix() + "." + name
 }
 
 // names are the full names of cookies.
@@ -413,7 +420,7 @@ func (b *browser) session() *session.Session {
 // seal makes a check cookie the way NextAuth does.
 func (w *world) seal(t testing.TB, name, value, providerID string, age time.Duration) setCookie {
 	t.Helper()
-	ring, err := jwt.NewRing(w.api.contract.dialect, []string{testSecret}, name)
+	ring, err := jwt.NewRing(w.api.opts.Dialect, []string{testSecret}, name)
 	if err != nil {
 		t.Fatal(err)
 	}

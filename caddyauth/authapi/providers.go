@@ -1,6 +1,10 @@
 package authapi
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/caddyauth/gateway/caddyauth/jwt"
+)
 
 // providers answers GET {base}/providers, an object with the providers in the
 // order of the configuration. It sets no cookies.
@@ -11,7 +15,7 @@ func (q *request) providers() {
 			b = append(b, ',')
 		}
 		info := p.Info()
-		b = append(appendString(b, info.ID), ':')
+		b = append(jwt.AppendString(b, info.ID), ':')
 		for j, m := range [...][2]string{
 			{"id", info.ID},
 			{"name", info.Name},
@@ -20,8 +24,8 @@ func (q *request) providers() {
 			{"callbackUrl", q.callbackURLOf(info.ID)},
 		} {
 			b = append(b, "{,"[min(j, 1)])
-			b = append(appendString(b, m[0]), ':')
-			b = appendString(b, m[1])
+			b = append(jwt.AppendString(b, m[0]), ':')
+			b = jwt.AppendString(b, m[1])
 		}
 		b = append(b, '}')
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/caddyauth/gateway/caddyauth/cookie"
+	"github.com/caddyauth/gateway/caddyauth/jwt"
 )
 
 // hostile are return addresses that lead elsewhere, or could.
@@ -67,7 +68,7 @@ func TestHostileCallbackURLs(t *testing.T) {
 			return b.signIn("op").location()
 		},
 		"JSON body": func(b *browser, raw string) string {
-			body := `{"csrfToken":"` + b.csrf() + `","callbackUrl":` + string(appendString(nil, raw)) + `}`
+			body := `{"csrfToken":"` + b.csrf() + `","callbackUrl":` + string(jwt.AppendString(nil, raw)) + `}`
 			return b.do("POST", "/signout", body, "Content-Type", "application/json").location()
 		},
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyauth/gateway/caddyauth/jwt"
 	"github.com/caddyauth/gateway/caddyauth/provider"
 )
 
@@ -137,7 +138,7 @@ func TestAppendString(t *testing.T) {
 		"\u2028é😀":           "\"\u2028é😀\"",
 		"\xff":               "\"\uFFFD\"",
 	} {
-		equal(t, in, string(appendString(nil, in)), want)
+		equal(t, in, string(jwt.AppendString(nil, in)), want)
 	}
 }
 

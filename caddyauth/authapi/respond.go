@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/caddyauth/gateway/caddyauth/cookie"
+	"github.com/caddyauth/gateway/caddyauth/jwt"
 )
 
 // noStore forbids caching. NextAuth does so on some responses only; every one
@@ -57,7 +58,7 @@ func (q *request) send(to string, status int, location bool) {
 		q.w.Header().Set("Location", to)
 	}
 	if body {
-		q.json(status, append(appendString([]byte(`{"url":`), to), '}'))
+		q.json(status, append(jwt.AppendString([]byte(`{"url":`), to), '}'))
 		return
 	}
 	q.writeCookies()
@@ -85,33 +86,3 @@ func (q *request) write(status int, body []byte) {
 
 // unsupported answers what no route does.
 func (q *request) unsupported() { q.api.contract.unsupported(q) }
-
-// appendString appends a JSON string as JSON.stringify writes it: neither <, >
-// and & nor the separators U+2028 and U+2029 are escaped.
-func appendString(dst []byte, s string) []byte {
-	const hex = "0123456789abcdef"
-	dst = append(dst, '"')
-	for _, r := range s { // invalid UTF-8 comes as U+FFFD
-		switch r {
-		case '"', '\\':
-			dst = append(dst, '\\', byte(r))
-		case '\b':
-			dst = append(dst, `\b`...)
-		case '\f':
-			dst = append(dst, `\f`...)
-		case '\n':
-			dst = append(dst, `\n`...)
-		case '\r':
-			dst = append(dst, `\r`...)
-		case '\t':
-			dst = append(dst, `\t`...)
-		default:
-			if r < ' ' {
-				dst = append(dst, '\\', 'u', '0', '0', hex[r>>4], hex[r&15])
-			} else {
-				dst = append(dst, string(r)...)
-			}
-		}
-	}
-	return append(dst, '"')
-}

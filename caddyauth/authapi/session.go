@@ -24,7 +24,15 @@ func (q *request) updateSession() {
 		q.api.contract.refuseUpdate(q)
 		return
 	}
-	q.writeSession(callbacks.JWTInput{Trigger: "update", Session: q.body["data"].json()})
+	in := callbacks.JWTInput{Trigger: "update", Session: q.body["data"].json()}
+	if len(in.Session) > maxGrown {
+		// No cookie could keep it, and to expressions that compare all of it with
+		// all of it the length is what they cost.
+		q.api.opts.Log.Info("an update brings more than a session can hold: its data is left out",
+			zap.Int("bytes", len(in.Session)), zap.String("client_ip", q.site.ClientIP.String()))
+		in.Session = ""
+	}
+	q.writeSession(in)
 }
 
 // writeSession seals the session again, so that it lasts as long as it is used,
@@ -49,16 +57,12 @@ func (q *request) writeSession(in callbacks.JWTInput) {
 		q.json(http.StatusOK, []byte(c.noSession))
 		return
 	}
-	shown := s
-	if c.userAfter {
-		shown = n.session
-	}
-	public := session.Public(shown, expires)
+	public := session.Public(n.session, expires)
 	body := q.shapeSession(public, n, in)
 	_ = q.emit(eventSession, func() map[string]any {
-		var public map[string]any
-		_ = json.Unmarshal(session.Public(shown, expires), &public)
-		return map[string]any{"session": public, "token": tokenData(n.session)}
+		var data map[string]any
+		_ = json.Unmarshal(public, &data)
+		return map[string]any{"session": data, "token": tokenData(n.session)}
 	})
 	q.json(http.StatusOK, body)
 }

@@ -15,7 +15,7 @@ func (q *request) signOutPage() {
 	}
 	account := ""
 	if s, err := q.api.opts.Sessions.Read(q.r.Header, &q.jar.names); err == nil {
-		account = accountName(s)
+		account = s.Label()
 	}
 	q.writeCookies()
 	q.api.opts.Page.SignOut(q.w, q.r, page.SignOut{

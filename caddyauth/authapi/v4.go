@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/caddyauth/gateway/caddyauth/cookie"
-	"github.com/caddyauth/gateway/caddyauth/dialect"
 	"github.com/caddyauth/gateway/caddyauth/provider"
 )
 
@@ -17,7 +16,6 @@ func v4() *contract {
 	routes["_log"] = &route{post: (*request).clientLog, rawBody: true}
 	same := func(s string) string { return s }
 	return &contract{
-		dialect:     dialect.V4,
 		routes:      routes,
 		split:       split,
 		accepts:     func(*request) bool { return true },

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddyauth/gateway/caddyauth/dialect"
 	"github.com/caddyauth/gateway/caddyauth/provider"
 )
 
@@ -15,7 +14,6 @@ func v5() *contract {
 	routes := baseRoutes()
 	routes["webauthn-options"] = &route{noHead: true}
 	return &contract{
-		dialect:     dialect.V5,
 		routes:      routes,
 		split:       splitV5,
 		accepts:     acceptsV5,
@@ -44,7 +42,6 @@ func v5() *contract {
 
 		noSession:    "null",
 		refuseUpdate: refuseUpdateV5,
-		userAfter:    true,
 
 		providerType: func(t string) string { return t },
 		subject:      subjectV5,

@@ -114,6 +114,8 @@ func TestBrokenCallbacksV5(t *testing.T) {
 		{"STATE-07 other provider's state", "/callback/github?code=x&state=STATE", configuration, ReasonStateInvalid},
 		{"STATE-12 error and code", "/callback/op?error=access_denied&code=x&state=STATE", declined, ReasonDeclined},
 		{"STATE-12 other error", "/callback/op?error=server_error&state=STATE", declined, ReasonProviderError},
+		{"TOKEN-02 error and wrong iss", "/callback/op?error=access_denied&state=STATE&iss=https%3A%2F%2Fevil.example", configuration, provider.ReasonIss},
+		{"TOKEN-02 error and iss", "/callback/op?error=access_denied&state=STATE&iss=https%3A%2F%2Fop.example.com", declined, ReasonDeclined},
 		{"STATE-13 error without state", "/callback/op?error=access_denied", configuration, ReasonStateMissing},
 		{"STATE-13 error with a wrong state", "/callback/op?error=access_denied&state=wrong", configuration, ReasonStateMismatch},
 		{"STATE-13 error with another's state", "/callback/github?error=access_denied&state=STATE", configuration, ReasonStateInvalid},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -67,6 +68,25 @@ func TestLongLists(t *testing.T) {
 		`token.groups.join(",").size()`:                                             `22005`,
 	} {
 		if got, err := evalIn(t, JWTInput{}, claims, expr); got != want || err != nil {
+			t.Errorf("%s: %s, %v; want %s", expr, got, err, want)
+		}
+	}
+}
+
+// Anybody can send a request, and a list in a header costs the square of its
+// length.
+func TestLongRequest(t *testing.T) {
+	long := strings.Repeat("a,b,", 2<<10)
+	req := Request{
+		RawQuery: "short=1&edge=" + long + "&long=" + long + "c",
+		Header:   http.Header{"X-Short": {"1"}, "X-Edge": {long}, "X-Long": {long + "c"}, "X-Lines": {long, long}},
+	}
+	for expr, want := range map[string]string{
+		`request.query.map(k, k).sort()`:              `["edge","short"]`,
+		`request.headers.map(k, k).sort()`:            `["x-edge","x-short"]`,
+		`request.headers["x-edge"].split(",").size()`: `4097`,
+	} {
+		if got, err := evalIn(t, JWTInput{Request: req}, `{}`, expr); got != want || err != nil {
 			t.Errorf("%s: %s, %v; want %s", expr, got, err, want)
 		}
 	}

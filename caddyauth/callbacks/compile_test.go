@@ -36,6 +36,9 @@ func TestCompileErrors(t *testing.T) {
 		{`request.?header.?origin`, "1:8", `request has no 'header', did you mean 'headers'?`},
 		{`request.cookies.a`, "1:8", `request has no 'cookies'`},
 
+		// REDIR-07: https://example.com.evil.net begins with https://example.com.
+		{`url.startsWith(baseUrl)`, "1:15", `other sites can begin like this: write url == baseUrl || url.startsWith(baseUrl + "/")`},
+
 		// JavaScript.
 		{`user.email === "x"`, "1:12", `CEL compares with ==`},
 		{`"===" == user.email !== "x"`, "1:21", `CEL compares with !=`},

@@ -22,8 +22,10 @@ type Config struct {
 	// leads to the site's own origin. Default: `url` if it is of the site.
 	Redirect string `json:"redirect,omitempty"`
 
-	// Claims to set in the token at sign-in, at an update and whenever the
-	// session is read, in order. An error keeps what the claim was.
+	// Claims to set in the token whenever it is sealed, in order: at sign-in, at
+	// an update, when a client asks for the session, and when somebody opens a
+	// page with a token older than `update_age`. Other requests do not run them.
+	// An error keeps what the claim was.
 	JWT []Step `json:"jwt,omitempty"`
 
 	// Members to set in the session that clients get, in order. An error keeps

@@ -82,7 +82,8 @@ type Request struct {
 	// Path is decoded, RawQuery is not and comes without the question mark.
 	Path, RawQuery string
 
-	// Header is shown without cookies and credentials.
+	// Header is shown without cookies and credentials. Of it and of the query,
+	// values of more than 8 KiB are left out.
 	Header http.Header
 
 	// IP is the client's address; the zero one reads as "".
@@ -107,13 +108,19 @@ func (r *Request) variable() map[string]any {
 	}
 }
 
-// query has the first value of each parameter.
+// maxWord bounds a header and a parameter, in bytes. Anybody can send them, and
+// what some functions cost grows with the square of their arguments.
+const maxWord = 8 << 10
+
+// query has the first value of each parameter, but none that is too long.
 func (r *Request) query() map[string]string {
 	// What cannot be parsed is left out; the rest is there.
 	values, _ := url.ParseQuery(r.RawQuery)
 	query := make(map[string]string, len(values))
 	for name, list := range values {
-		query[name] = strings.ToValidUTF8(list[0], "\uFFFD")
+		if len(list[0]) <= maxWord {
+			query[name] = strings.ToValidUTF8(list[0], "\uFFFD")
+		}
 	}
 	return query
 }
@@ -123,12 +130,15 @@ func (r *Request) query() map[string]string {
 var secretHeaders = map[string]bool{"cookie": true, "authorization": true, "proxy-authorization": true}
 
 // headers has names in lower case, and repeated ones as one list (RFC 9110
-// section 5.3).
+// section 5.3), but none that is too long.
 func (r *Request) headers() map[string]string {
 	headers := make(map[string]string, len(r.Header))
 	for name, list := range r.Header {
-		if name = strings.ToLower(name); !secretHeaders[name] {
-			headers[name] = strings.ToValidUTF8(strings.Join(list, ", "), "\uFFFD")
+		if name = strings.ToLower(name); secretHeaders[name] {
+			continue
+		}
+		if text := strings.Join(list, ", "); len(text) <= maxWord {
+			headers[name] = strings.ToValidUTF8(text, "\uFFFD")
 		}
 	}
 	return headers

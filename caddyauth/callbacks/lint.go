@@ -8,6 +8,7 @@ import (
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/overloads"
 
 	"github.com/caddyauth/gateway/caddyauth/internal/nearest"
 )
@@ -24,6 +25,9 @@ func (e *CompileError) lint(a *ast.AST) bool {
 		}
 		if e.Message = lintRequest(x); e.Message == "" {
 			e.Message = lintOptional(a, x)
+		}
+		if e.Message == "" {
+			e.Message = lintOrigin(x)
 		}
 		if e.Message != "" {
 			e.at(a.SourceInfo().GetStartLocation(id))
@@ -87,4 +91,17 @@ func lintOptional(a *ast.AST, x ast.Expr) string {
 		}
 	}
 	return ""
+}
+
+// lintOrigin finds url.startsWith(baseUrl), which https://example.com.evil.net
+// passes where the site is https://example.com.
+func lintOrigin(x ast.Expr) string {
+	if x.Kind() != ast.CallKind || x.AsCall().FunctionName() != overloads.StartsWith || !x.AsCall().IsMemberFunction() {
+		return ""
+	}
+	c := x.AsCall()
+	if c.Target().AsIdent() != "url" || len(c.Args()) != 1 || c.Args()[0].AsIdent() != "baseUrl" {
+		return ""
+	}
+	return `other sites can begin like this: write url == baseUrl || url.startsWith(baseUrl + "/")`
 }

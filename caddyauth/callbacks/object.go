@@ -162,7 +162,7 @@ func (o *object) append(dst []byte) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(appendString(dst, m.name), ':')
+		dst = append(jwt.AppendString(dst, m.name), ':')
 		if child, ok := m.value.(*object); ok && (child.changed || m.json.Kind() == 0) {
 			dst = child.append(dst)
 		} else {

@@ -8,7 +8,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"unicode/utf8"
 
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
@@ -135,7 +134,7 @@ func appendJSON(dst []byte, v ref.Val) ([]byte, error) {
 	case types.Duration:
 		return appendFloat(dst, v.Seconds())
 	case types.String:
-		return appendString(dst, string(v)), nil
+		return jwt.AppendString(dst, string(v)), nil
 	case types.Bytes:
 		dst = base64.StdEncoding.AppendEncode(append(dst, '"'), v)
 		return append(dst, '"'), nil
@@ -191,7 +190,7 @@ func appendMap(dst []byte, m traits.Mapper) ([]byte, error) {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(appendString(dst, key), ':')
+		dst = append(jwt.AppendString(dst, key), ':')
 		if dst, err = appendJSON(dst, m.Get(types.String(key))); err != nil {
 			return nil, err
 		}
@@ -219,44 +218,4 @@ func appendFloat(dst []byte, f float64) ([]byte, error) {
 		dst = dst[:n-1]
 	}
 	return dst, nil
-}
-
-// appendString quotes a string as JSON.stringify does, with no more escapes
-// than it needs. Bytes that are not UTF-8 become U+FFFD.
-func appendString(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	for i := 0; i < len(s); {
-		c := s[i]
-		switch {
-		case c >= utf8.RuneSelf:
-			r, n := utf8.DecodeRuneInString(s[i:])
-			dst = utf8.AppendRune(dst, r)
-			i += n
-			continue
-		case c == '"', c == '\\':
-			dst = append(dst, '\\', c)
-		case c < ' ':
-			dst = appendControl(dst, c)
-		default:
-			dst = append(dst, c)
-		}
-		i++
-	}
-	return append(dst, '"')
-}
-
-func appendControl(dst []byte, c byte) []byte {
-	switch c {
-	case '\b':
-		return append(dst, `\b`...)
-	case '\t':
-		return append(dst, `\t`...)
-	case '\n':
-		return append(dst, `\n`...)
-	case '\f':
-		return append(dst, `\f`...)
-	case '\r':
-		return append(dst, `\r`...)
-	}
-	return fmt.Appendf(dst, `\u%04x`, c)
 }

@@ -173,8 +173,8 @@ func chunkIndex(suffix string) int {
 }
 
 // Present returns which of name, name.0, name.1, ... a request brought with a
-// value, each once, in order of appearance and at most 64 of them. These are the names to
-// clear, or to overwrite with [Chunk].
+// value, each once, in order of appearance and at most 64 of them. These are the
+// names to clear, or to overwrite with [Chunk].
 func Present(h http.Header, name string) []string {
 	var names []string
 	for _, line := range h["Cookie"] {

@@ -36,14 +36,15 @@ func SealClaims(r *Ring, claims map[string]any, now time.Time, maxAge time.Durat
 		return "", fmt.Errorf("jwt: encoding claims: %w", err)
 	}
 	object := bytes.TrimSpace(buf.Bytes())
-	return sealStamped(r, object[:len(object)-1], now, maxAge)
+	return sealStamped(r, object[:len(object)-1], "", now, maxAge)
 }
 
-// Renew seals the claims of an opened token again with new iat, exp and jti.
-// All other members keep their exact spelling and order, so that numbers beyond
-// the precision of a float and claims of somebody else's making survive. The
-// error is [ErrInvalid] if claims is not a JSON object, or [ErrTooLarge].
-func Renew(r *Ring, claims string, now time.Time, maxAge time.Duration) (string, error) {
+// Renew seals the claims of an opened token again with new iat and exp, and with
+// the given jti or, if that is empty, a fresh one. All other members keep their
+// exact spelling and order, so that numbers beyond the precision of a float and
+// claims of somebody else's making survive. The error is [ErrInvalid] if claims
+// is not a JSON object, or [ErrTooLarge].
+func Renew(r *Ring, claims, jti string, now time.Time, maxAge time.Duration) (string, error) {
 	out := append(make([]byte, 0, len(claims)+128), '{')
 	err := scanObject(claims, func(key, name string, v Value) bool {
 		switch name {
@@ -61,12 +62,12 @@ func Renew(r *Ring, claims string, now time.Time, maxAge time.Duration) (string,
 	if err != nil {
 		return "", ErrInvalid
 	}
-	return sealStamped(r, out, now, maxAge)
+	return sealStamped(r, out, jti, now, maxAge)
 }
 
 // sealStamped completes object, a JSON object without its closing brace, with
 // the registered claims and seals it.
-func sealStamped(r *Ring, object []byte, now time.Time, maxAge time.Duration) (string, error) {
+func sealStamped(r *Ring, object []byte, jti string, now time.Time, maxAge time.Duration) (string, error) {
 	if len(object) > 1 {
 		object = append(object, ',')
 	}
@@ -74,9 +75,14 @@ func sealStamped(r *Ring, object []byte, now time.Time, maxAge time.Duration) (s
 	object = strconv.AppendInt(object, now.Unix(), 10)
 	object = append(object, `,"exp":`...)
 	object = strconv.AppendInt(object, now.Add(maxAge).Unix(), 10)
-	object = append(object, `,"jti":"`...)
-	object = appendUUID(object)
-	object = append(object, `"}`...)
+	object = append(object, `,"jti":`...)
+	if jti != "" {
+		object = AppendString(object, jti)
+	} else {
+		object = appendUUID(append(object, '"'))
+		object = append(object, '"')
+	}
+	object = append(object, '}')
 	// Refuse to make what Open would refuse to read.
 	if r.tokenLen(len(object)) > MaxToken {
 		return "", ErrTooLarge

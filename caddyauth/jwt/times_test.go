@@ -204,7 +204,7 @@ func testRenew(t *testing.T, r *Ring) {
 		`{"\u0065xp":1,"sub":"1"}`:    `{"sub":"1","iat":1800000000,"exp":1800003600,"jti":`,
 		` { "sub" : "\u0031" , "n":12345678901234567890.0 ,"exp":1, "caddyauth":{"exp":5} } `: `{"sub":"\u0031","n":12345678901234567890.0,"caddyauth":{"exp":5},"iat":1800000000,"exp":1800003600,"jti":`,
 	} {
-		token, err := Renew(r, claims, now, time.Hour)
+		token, err := Renew(r, claims, "", now, time.Hour)
 		if err != nil {
 			t.Fatalf("%s: %v", claims, err)
 		}
@@ -214,11 +214,11 @@ func testRenew(t *testing.T, r *Ring) {
 		}
 	}
 	for _, claims := range []string{"", "null", "[]", `{"a":1`, `{"a":1}x`} {
-		if _, err := Renew(r, claims, now, time.Hour); !errors.Is(err, ErrInvalid) {
+		if _, err := Renew(r, claims, "", now, time.Hour); !errors.Is(err, ErrInvalid) {
 			t.Errorf("Renew(%s): %v; want ErrInvalid", claims, err)
 		}
 	}
-	if _, err := Renew(r, `{"x":`+strconv.Quote(strings.Repeat("x", MaxToken))+`}`, now, time.Hour); !errors.Is(err, ErrTooLarge) {
+	if _, err := Renew(r, `{"x":`+strconv.Quote(strings.Repeat("x", MaxToken))+`}`, "", now, time.Hour); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("huge claims: %v; want ErrTooLarge", err)
 	}
 }

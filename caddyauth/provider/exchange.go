@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strconv"
 	"time"
 )
@@ -16,12 +17,9 @@ func (p *oauthProvider) Exchange(ctx context.Context, r CallbackRequest) (*Ident
 	if err := p.checkCallback(r); err != nil {
 		return nil, err
 	}
-	m, err := p.metadata(ctx)
+	m, err := p.checkIssuer(ctx, r.Params)
 	if err != nil {
 		return nil, err
-	}
-	if m.issParam && len(r.Params["iss"]) == 0 {
-		return nil, &Error{Reason: ReasonIss, Err: errors.New("the callback has no iss though the provider promises one")}
 	}
 	t, err := p.redeem(ctx, m, r)
 	if err != nil {
@@ -40,16 +38,46 @@ func (p *oauthProvider) Exchange(ctx context.Context, r CallbackRequest) (*Ident
 	return s.identity()
 }
 
+// CheckIssuer implements [OAuth].
+func (p *oauthProvider) CheckIssuer(ctx context.Context, r CallbackRequest) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(p.cfg.Timeout))
+	defer cancel()
+	if err := p.checkIss(r.Params["iss"]); err != nil {
+		return err
+	}
+	_, err := p.checkIssuer(ctx, r.Params)
+	return err
+}
+
+// checkIssuer demands an iss of providers that promise one (RFC 9207 2.4).
+func (p *oauthProvider) checkIssuer(ctx context.Context, params url.Values) (*metadata, error) {
+	m, err := p.metadata(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if m.issParam && len(params["iss"]) == 0 {
+		return nil, &Error{Reason: ReasonIss, Err: errors.New("the callback has no iss though the provider promises one")}
+	}
+	return m, nil
+}
+
+// checkIss compares the iss of a callback, if it has one, with the issuer asked.
+func (p *oauthProvider) checkIss(iss []string) error {
+	switch {
+	case len(iss) == 0:
+	case p.cfg.Issuer == "":
+		return &Error{Reason: ReasonIss, Err: errors.New("the callback has an iss parameter, but no issuer is configured to compare it with; write: issuer <iss>")}
+	case len(iss) != 1 || iss[0] != p.cfg.Issuer:
+		return &Error{Reason: ReasonIss, Err: fmt.Errorf("the callback is from %q instead of %q", clip(iss[0]), p.cfg.Issuer)}
+	}
+	return nil
+}
+
 // checkCallback is what can be checked before anything is sent: that the answer
-// is that of the issuer asked (RFC 9207 2.4), and that nothing is missing.
+// is that of the issuer asked, and that nothing is missing.
 func (p *oauthProvider) checkCallback(r CallbackRequest) error {
-	if iss := r.Params["iss"]; len(iss) > 0 {
-		switch {
-		case p.cfg.Issuer == "":
-			return &Error{Reason: ReasonIss, Err: errors.New("the callback has an iss parameter, but no issuer is configured to compare it with; write: issuer <iss>")}
-		case len(iss) != 1 || iss[0] != p.cfg.Issuer:
-			return &Error{Reason: ReasonIss, Err: fmt.Errorf("the callback is from %q instead of %q", clip(iss[0]), p.cfg.Issuer)}
-		}
+	if err := p.checkIss(r.Params["iss"]); err != nil {
+		return err
 	}
 	switch code := r.Params["code"]; {
 	case len(code) != 1 || code[0] == "":

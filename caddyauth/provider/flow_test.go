@@ -242,6 +242,16 @@ func TestIssParameterPromised(t *testing.T) {
 	if _, err := p.Exchange(t.Context(), without); ReasonOf(err) != ReasonIss {
 		t.Errorf("without iss: %v", err)
 	}
+	// An error response is one from the provider only with it, too.
+	for iss, want := range map[string]Reason{"": ReasonIss, op.URL: "", "https://evil.example": ReasonIss} {
+		params := url.Values{"error": {"access_denied"}}
+		if iss != "" {
+			params.Set("iss", iss)
+		}
+		if err := p.CheckIssuer(t.Context(), CallbackRequest{Params: params}); ReasonOf(err) != want {
+			t.Errorf("error with iss %q: %v", iss, err)
+		}
+	}
 	// The code is still good: it was not sent anywhere.
 	if _, err := p.Exchange(t.Context(), cb); err != nil {
 		t.Errorf("with iss: %v", err)

@@ -64,6 +64,12 @@ type OAuth interface {
 	// sent to the token endpoint at most once, and only after the issuer check
 	// of RFC 9207. Failures are of type *Error.
 	Exchange(ctx context.Context, r CallbackRequest) (*Identity, error)
+
+	// CheckIssuer makes sure that a callback is from the provider asked, as far
+	// as its parameters and the provider's promises say (RFC 9207, section 2.4).
+	// Exchange does so by itself; this is for error responses.
+	// Failures are of type *Error.
+	CheckIssuer(ctx context.Context, r CallbackRequest) error
 }
 
 // Checks are the one-time values that tie a callback to the browser and the

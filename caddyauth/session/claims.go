@@ -2,8 +2,6 @@ package session
 
 import (
 	"bytes"
-	"encoding/json"
-	"strings"
 	"time"
 
 	"github.com/caddyauth/gateway/caddyauth/jwt"
@@ -159,24 +157,15 @@ func Public(s *Session, expires time.Time) []byte {
 	return b.Bytes()
 }
 
-// writeJSON writes a value as JavaScript's JSON.stringify would: strings with
-// no more escapes than they need, whoever wrote the token.
+// writeJSON writes a value as JavaScript's JSON.stringify would, whoever wrote the
+// token.
 func writeJSON(b *bytes.Buffer, v jwt.Value) {
 	if v.Kind() != jwt.String {
 		b.WriteString(v.Raw())
 		return
 	}
-	var text bytes.Buffer
-	enc := json.NewEncoder(&text)
-	enc.SetEscapeHTML(false)
-	// Encoding a string cannot fail.
-	_ = enc.Encode(v.String())
-	// Go escapes the two line separators that JavaScript once could not have in
-	// its strings; JSON.stringify does not.
-	b.WriteString(separators.Replace(strings.TrimSuffix(text.String(), "\n")))
+	b.Write(jwt.AppendString(b.AvailableBuffer(), v.String()))
 }
-
-var separators = strings.NewReplacer(`\\`, `\\`, `\u2028`, "\u2028", `\u2029`, "\u2029")
 
 // Identified reports whether the session names anybody. A token may open and
 // still say nothing about its bearer; NextAuth's session endpoint shows it as

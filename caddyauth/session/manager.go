@@ -251,8 +251,18 @@ func (m *Manager) Issue(h http.Header, names *cookie.Names, claims map[string]an
 // is the payload, a JSON object: that of the session, whoever made the token, or
 // what became of it. The session's evidence and id must be in it as they were.
 func (m *Manager) Refresh(h http.Header, names *cookie.Names, claims string) ([]cookie.Cookie, *Session, error) {
+	before, err := parse(claims)
+	if err != nil {
+		return nil, nil, err
+	}
+	jti := ""
+	if !before.HasEvidence {
+		// The only name that such a session has: under a new one, the tokens
+		// before this would outlive the sign-out.
+		jti = before.JTI
+	}
 	now := m.opts.Now()
-	token, err := jwt.Renew(m.ring(names), claims, now, m.opts.MaxAge)
+	token, err := jwt.Renew(m.ring(names), claims, jti, now, m.opts.MaxAge)
 	return m.cookies(h, names, token, now, err)
 }
 
@@ -296,8 +306,8 @@ func (m *Manager) cookie(name string, secure bool) cookie.Cookie {
 }
 
 // End ends a session in this process: every token of it is refused from now
-// on, copies and later renewals included. A token of NextAuth's own names no
-// session, only itself: copies that were renewed before live on.
+// on, copies and renewals included. A token of NextAuth's own names no session,
+// only itself: those that NextAuth renewed before live on.
 func (m *Manager) End(s *Session) {
 	now := m.opts.Now()
 	// Renewals may have sealed, or be sealing, a token of full length; one from

@@ -6,6 +6,7 @@ package session
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/caddyauth/gateway/caddyauth/jwt"
@@ -93,6 +94,17 @@ func (s *Session) AccountID() string {
 		return s.Evidence.Account
 	}
 	return s.User.ID
+}
+
+// Label is what people call the account that they are signed in with, the same on
+// every page.
+func (s *Session) Label() string {
+	for _, name := range []string{s.User.Email, s.Evidence.Login, s.User.Name, s.AccountID()} {
+		if strings.TrimSpace(name) != "" {
+			return name
+		}
+	}
+	return ""
 }
 
 // Reasons why a request has no session.

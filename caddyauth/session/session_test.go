@@ -608,3 +608,24 @@ func BenchmarkRead(b *testing.B) {
 		}
 	})
 }
+
+// People are called by what they know, and not by an id that was drawn at this
+// sign-in, as the subject is in dialect v5.
+func TestLabel(t *testing.T) {
+	octocat := session.Evidence{Account: "583231", Login: "octocat"}
+	for _, c := range []struct {
+		session session.Session
+		want    string
+	}{
+		{session.Session{User: session.User{ID: "drawn", Name: "Octo Cat", Email: "o@example.com"}, Evidence: octocat}, "o@example.com"},
+		{session.Session{User: session.User{ID: "drawn", Name: "Octo Cat"}, Evidence: octocat}, "octocat"},
+		{session.Session{User: session.User{ID: "drawn", Name: "Octo Cat"}}, "Octo Cat"},
+		{session.Session{User: session.User{ID: "drawn", Name: " "}, Evidence: session.Evidence{Account: "583231"}}, "583231"},
+		{session.Session{User: session.User{ID: "1"}}, "1"},
+		{session.Session{}, ""},
+	} {
+		if got := c.session.Label(); got != c.want {
+			t.Errorf("%+v: %q, want %q", c.session, got, c.want)
+		}
+	}
+}

@@ -252,17 +252,6 @@ const list = [
       sameParameters(target(exchange.real), target(exchange.ours)),
   },
   {
-    key: "iss-on-error",
-    what: "an error is believed before iss is looked at: it ends nothing",
-    dialects: ["v5"],
-    explains: ({ facet, real, ours, request, site }) =>
-      facet === "location" &&
-      /[?&]error=/.test(request.path) &&
-      (!/[?&]iss=/.test(request.path) || /[?&]iss=https%3A%2F%2Fevil\.test/.test(request.path)) &&
-      real === `${site.origin}${site.basePath}/error?error=Configuration` &&
-      ours === `${site.origin}${site.basePath}/signin?error=OAuthCallbackError`,
-  },
-  {
     key: "form-props",
     what: "the query of a page does not replace what its forms are made of",
     occurs: ({ status, body }) => status === 200 && body.includes('value="z"'),

@@ -88,6 +88,15 @@ func (e *embedded) Exchange(ctx context.Context, r provider.CallbackRequest) (*p
 	return c.Exchange(ctx, r)
 }
 
+// CheckIssuer makes the check of the generic provider.
+func (e *embedded) CheckIssuer(ctx context.Context, r provider.CallbackRequest) error {
+	c, err := e.client(r.Issuer)
+	if err != nil {
+		return err
+	}
+	return c.CheckIssuer(ctx, r)
+}
+
 // client returns the generic OpenID Connect provider of an issuer.
 func (e *embedded) client(issuer string) (provider.OAuth, error) {
 	t, ok := newTenant(issuer, e.Mount(), e.id, e.personas)

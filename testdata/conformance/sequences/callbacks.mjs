@@ -14,7 +14,6 @@ const session = shaped("token and session", async (b) => {
   }
 });
 
-/** v4 builds the session from the token as it was before the callback. */
 const update = shaped("update", async (b) => {
   await b.password("carol", users.carol.password);
   const csrfToken = await b.csrf();

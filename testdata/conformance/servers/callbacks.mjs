@@ -17,10 +17,12 @@ export const functions = {
     if (url.startsWith("/")) return baseUrl + url;
     return url.startsWith(partner) || new URL(url).origin === baseUrl ? url : baseUrl;
   },
-  // The token is left as it is: what v4 makes of it depends on that.
+  // The token is changed in place, as people write it. Of a copy v4 would take the
+  // user of the session only the next time.
   jwt({ token, trigger, session }) {
-    if (trigger === "signIn") return { ...token, role: "member" };
-    return trigger === "update" && session?.name !== undefined ? { ...token, name: session.name } : token;
+    if (trigger === "signIn") token.role = "member";
+    if (trigger === "update" && session?.name !== undefined) token.name = session.name;
+    return token;
   },
   session({ session, token }) {
     session.user.id = token.sub;
