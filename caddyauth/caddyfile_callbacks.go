@@ -86,7 +86,7 @@ func (p *parser) expression(of string) (string, error) {
 	args := p.RemainingArgs()
 	switch {
 	case len(args) > 1:
-		return "", p.Errf("'%s' takes one expression, got %d words: put it in backticks, as in %s `%s`", of, len(args), of, strings.Join(args, " "))
+		return "", p.Errf("'%s' takes one expression, got %d words: put the whole expression in backticks", of, len(args))
 	case len(args) == 0 || strings.TrimSpace(args[0]) == "":
 		return "", p.Errf("'%s' needs an expression in backticks", of)
 	}

@@ -138,7 +138,7 @@ var mistakesInBlock = []mistake{
 	{"callbacks sign_in blank", "callbacks {\nsign_in ` `\n}",
 		"'sign_in' needs an expression in backticks, at Caddyfile:4"},
 	{"callbacks sign_in without backticks", "callbacks {\nsign_in user.email == x\n}",
-		"'sign_in' takes one expression, got 3 words: put it in backticks, as in sign_in `user.email == x`, at Caddyfile:4"},
+		"'sign_in' takes one expression, got 3 words: put the whole expression in backticks, at Caddyfile:4"},
 	{"callbacks sign_in twice", "callbacks {\nsign_in `true`\nsign_in `false`\n}",
 		"'sign_in' is set twice in 'callbacks': keep one, at Caddyfile:5"},
 	{"callbacks sign_in with a block", "callbacks {\nsign_in `true` {\nx\n}\n}",

@@ -142,7 +142,9 @@ export async function signIn(provider, options, authorizationParams) {
 
 export async function signOut(options) {
   const { redirect = true, callbackUrl = location.href, redirectTo = callbackUrl } = options ?? {};
-  const { url } = await post("signout", "", { callbackUrl: redirectTo });
+  const { url, error } = await post("signout", "", { callbackUrl: redirectTo });
+  // The page that it leads to asks again.
+  if (error === "MissingCSRF" && !redirect) throw new Error("caddyauth: POST signout: no token is good");
   announce("signout");
   if (redirect) return go(url);
   await refresh().catch(() => {});

@@ -20,6 +20,7 @@ import {
   explainsRest,
   failures,
   hasSession,
+  keepable,
   lax,
   leadsTo,
   misconfigured,
@@ -110,6 +111,7 @@ const list = [
       if (facet === "cookie-extra" && ["csrf-token", "callback-url"].includes(bare(name))) {
         return (
           ours.attributes === lax(site.secure) &&
+          keepable(ours, site) &&
           /[?&]error=/.test(target(exchange.real) ?? "") &&
           exchange.real.cookies.length === 0
         );
@@ -151,6 +153,7 @@ const list = [
       /\/callback\/[^?]+\?.*state=/.test(request.path) &&
       [...failures(site)].includes(real) &&
       ours.startsWith(`${site.origin}/after`) &&
+      /session-token=ey/.test(exchange.ours.sent) &&
       exchange.ours.cookies.length === 0,
   },
   {
@@ -257,6 +260,12 @@ const list = [
     occurs: ({ status, body }) => status === 200 && body.includes('value="z"'),
   },
   {
+    key: "error-twice",
+    what: "an error that a page is given twice is none, in either dialect",
+    dialects: ["v4"],
+    occurs: ({ status, body }) => status === 200 && body.includes('class="error"'),
+  },
+  {
     key: "get-body",
     what: "the content of a GET means nothing (RFC 9110, section 9.3.1)",
     dialects: ["v4"],
@@ -324,11 +333,15 @@ const used = new Set();
 
 const speaks = ({ dialects }, dialect) => !dialects || dialects.includes(dialect);
 
-/** Returns the deviation that explains a difference, if one does. */
-export function explain(difference) {
-  const found = list.find(
+/** Returns the deviation that would explain a difference, if one does. */
+export const explanation = (difference) =>
+  list.find(
     (deviation) => deviation.explains && speaks(deviation, difference.dialect) && deviation.explains(difference),
   );
+
+/** The same, and notes that it was needed. */
+export function explain(difference) {
+  const found = explanation(difference);
   if (found) used.add(found);
   return found;
 }

@@ -34,6 +34,13 @@ export const hasSession = ({ status, body }) => status === 200 && body.startsWit
 export const noStore = { "cache-control": "private, no-cache, no-store", pragma: "no-cache", expires: "0" };
 export const variants = ["Cookie", "Accept-Language", "X-Auth-Return-Redirect", "Origin", "Sec-Fetch-Site"];
 
+/** Whether a csrf or callback-url cookie is one that the site may set. */
+export function keepable({ name, value }, { origin }) {
+  if (bare(name) === "csrf-token") return value === "<new csrf>%7C<its hash>";
+  const address = decodeURIComponent(value);
+  return address === origin || address.startsWith(`${origin}/`);
+}
+
 /** The titles of the built-in pages, by those of NextAuth's. */
 export const titles = {
   "Sign In": ["Sign in"],
@@ -101,7 +108,8 @@ export function explainsRest({ facet, name, exchange, site }) {
     facet.startsWith("cookie-") &&
     ours.value === "<sealed>" &&
     attributes.test(ours.attributes) &&
-    /^[\w-]{11}$/.test(ours.claims.attempt)
+    /^[\w-]{11}$/.test(ours.claims.attempt) &&
+    ours.claims.attempt !== exchange.ours.flow // which is over
   );
 }
 

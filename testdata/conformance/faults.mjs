@@ -2,8 +2,11 @@
 // caddyauth, and has to show up as a difference of the kind that is named.
 //
 //   alter   changes a response: {request, status, headers, body}, headers being
-//           pairs of name and value as they came
+//           pairs of name and value as they came; may return a promise
 //   facet   what the comparison must complain about, see compare.mjs
+
+import { secret } from "./sites.mjs";
+import { mint, open, prefixes } from "./tokens.mjs";
 
 /** Changes the Set-Cookie lines that a pattern matches. */
 const cookies = (pattern, change) => (response) => {
@@ -34,6 +37,30 @@ function drop(pattern) {
   return (response) =>
     (response.headers = response.headers.filter((header) => !(isCookie(header) && pattern.test(header[1]))));
 }
+
+/** Leaves a flow in its cookie when it comes back. */
+function keepFlow({ request, headers }) {
+  if (!request.url.includes("/callback/")) return;
+  for (const header of headers) {
+    const name = isCookie(header) && /^([\w.-]+\.state)=/.exec(header[1])?.[1];
+    const pair = name && request.headers.cookie.split("; ").find((sent) => sent.startsWith(`${name}=`));
+    if (!pair) continue;
+    const expires = new Date(Date.now() + 900_000).toUTCString();
+    header[1] = `${pair}; Max-Age=900; Path=/; Expires=${expires}; HttpOnly; SameSite=Lax`;
+  }
+}
+
+/** Seals the sessions of http sites again, with other claims. */
+const claims = (change) => async (response) => {
+  for (const header of response.headers) {
+    const found = /^((?:next-auth|authjs)\.session-token)=(ey[^;]+)/.exec(header[1]);
+    if (!isCookie(header) || !found) continue;
+    const [, name, token] = found;
+    const dialect = name.startsWith(prefixes.v5) ? "v5" : "v4";
+    const changed = change(await open(dialect, name, token, secret));
+    header[1] = header[1].replace(token, await mint(dialect, name, changed, { secret, maxAge: 2592000 }));
+  }
+};
 
 export const faults = [
   {
@@ -101,6 +128,26 @@ export const faults = [
     alter: cookies(/session-token=ey/, (line) => line.replace(/(session-token=.{80})./, (_, start) => `${start}~`)),
     facet: "cookie-value",
   },
+  {
+    name: "a letter of the session is another one",
+    alter: cookies(/session-token=ey/, (line) =>
+      line.replace(/(session-token=.{80})(.)/, (_, start, c) => start + (c === "A" ? "B" : "A")),
+    ),
+    facet: "cookie-claims",
+  },
+  {
+    name: "the session's header has another spelling",
+    alter: cookies(/session-token=ey/, (line) =>
+      line.replace(/=(ey[^.]+)/, (_, header) => {
+        const text = Buffer.from(header, "base64url").toString();
+        return `=${Buffer.from(text.replace(":", ": ")).toString("base64url")}`;
+      }),
+    ),
+    facet: "cookie-header",
+  },
+  { name: "the token has no name", alter: claims(({ name: _, ...rest }) => rest), facet: "cookie-claim" },
+  { name: "the token has a claim more", alter: claims((all) => ({ ...all, role: "x" })), facet: "cookie-claim" },
+  { name: "a flow's cookie stays when it is over", alter: keepFlow, facet: "cookie-value" },
   { name: "303 for 302", alter: (response) => response.status === 302 && (response.status = 303), facet: "status" },
   { name: "200 for 400", alter: (response) => response.status === 400 && (response.status = 200), facet: "status" },
   {
@@ -158,6 +205,10 @@ export const faults = [
     facet: "form-fields",
   },
   { name: "another class of the page", alter: text('<body class="__', '<body class="'), facet: "page-bodyClass" },
+  { name: "another title", alter: text(/<title>[^<]*/, "<title>Welcome"), facet: "page-title" },
+  { name: "a link that leads elsewhere", alter: text(/(<a [^>]*href=")[^"]*/, "$1/elsewhere"), facet: "page-links" },
+  { name: "another text on a button", alter: text("Sign in with Test OP", "Continue"), facet: "form-button" },
+  { name: "a class is missing", alter: text(/class="provider"/g, ""), facet: "page-names" },
   {
     name: "one form too many",
     alter: text("</form>", '</form><form action="/" method="POST"></form>'),

@@ -63,7 +63,7 @@ class Model {
   #open(name, attributes) {
     if (["title", "button", "body"].includes(name)) this.#within.add(name);
     if (name === "body") this.bodyClass = attributes.class ?? "";
-    else if (this.#within.has("body")) this.#name(name, attributes);
+    else if (this.#within.has("body")) this.#name(attributes);
     if (name === "a") this.links.push({ class: attributes.class ?? "", href: this.resolve(attributes.href ?? "") });
     if (name === "form") this.#begin(attributes);
     if (["input", "select", "textarea"].includes(name) && attributes.name) {

@@ -69,6 +69,7 @@ function joined(cookies, stem) {
 
 export class Normalizer {
   #nonces = new Nonces();
+  #flows = new Map(); // what caddyauth calls a flow, by its state
 
   constructor({ dialect, site, names, secret }) {
     Object.assign(this, { dialect, site, names, secret });
@@ -82,7 +83,9 @@ export class Normalizer {
     const now = Date.parse(response.get("date")) || Date.now();
     return {
       request,
-      sent: this.#nonces.hide(cookie ?? ""), // not compared, but deviations may look at it
+      // Neither is compared, but deviations may look at them.
+      sent: this.#nonces.hide(cookie ?? ""),
+      flow: this.#flow(path, options),
       status: response.status,
       location: response.location === undefined ? undefined : this.#nonces.hide(response.location),
       contentType: response.get("content-type"),
@@ -101,6 +104,12 @@ export class Normalizer {
     const text = (value) => (typeof value === "string" ? value : JSON.stringify(value));
     const sent = form !== undefined ? text(form) : json !== undefined ? text(json) : (body ?? "");
     return { method, path: this.#nonces.hide(path), body: this.#nonces.hide(sent), headers: headers ?? {}, cookie };
+  }
+
+  /** The flow that a request comes back to, if its state is one that a cookie has held. */
+  #flow(path, { form = "" }) {
+    const text = path + JSON.stringify(form);
+    return [...this.#flows].find(([state]) => text.includes(state))?.[1];
   }
 
   /** The CSRF token that a Cookie header holds. */
@@ -184,6 +193,7 @@ export class Normalizer {
       claims.sub = this.#nonces.get(rest.sub);
     }
     if (typeof rest.value === "string") claims.value = this.#check(rest.value);
+    if (rest.attempt) this.#flows.set(rest.value, rest.attempt);
     return claims;
   }
 

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { createServer, request as send } from "node:http";
 
-import { explain } from "./deviations.mjs";
+import { explanation } from "./deviations.mjs";
 import { describe } from "./report.mjs";
 import { differences, drive } from "./runner.mjs";
 import { topics } from "./sequences/index.mjs";
@@ -28,7 +28,7 @@ async function tourThrough(world, alter) {
   const proxy = createServer((request, response) => forward(world.ours, request, response, alter));
   try {
     const ours = await drive({ ...world, ours: await listen(proxy) }, tour, "ours");
-    return differences(world, tour, await model(world), ours).filter((difference) => !explain(difference));
+    return differences(world, tour, await model(world), ours).filter((difference) => !explanation(difference));
   } finally {
     proxy.close();
     proxy.closeAllConnections();
@@ -48,7 +48,7 @@ function forward(origin, request, response, alter) {
       headers: pairs(answer.rawHeaders),
       body: Buffer.concat(pieces).toString(),
     };
-    alter(altered);
+    await alter(altered);
     const lines = altered.headers.filter(([name]) => !/^(content-length|transfer-encoding|connection)$/i.test(name));
     response.writeHead(altered.status, lines.flat()).end(altered.body);
   });

@@ -256,6 +256,7 @@ for (const [dialect, expected] of Object.entries(dialects)) {
       await visitor.context.route("**/api/auth/csrf", (route) => route.fulfill({ json: { csrfToken: "0".repeat(64) } }));
       const result = await visitor.call("signIn", "dev", { redirect: false });
       assert.deepEqual(result, { error: "MissingCSRF", status: 200, ok: false, url: null });
+      await assert.rejects(visitor.call("signOut", { redirect: false }), /POST signout: no token is good/);
       visitor.quiet();
     });
 

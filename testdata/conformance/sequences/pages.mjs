@@ -83,7 +83,10 @@ const odd = {
     const plain = (query) => ({ query, instead: { deviation: 3, query: "x=y" } });
     await b.get("/error", plain("error=AccessDenied&error=Verification"));
     await b.get("/error", { query: "error[]=AccessDenied" });
-    await b.get("/signin", plain("error=Callback&error=Signin"));
+    await b.get("/signin", {
+      query: "error=Callback&error=Signin",
+      instead: { deviation: [3, "error-twice"], query: "x=y" },
+    });
     await b.get("/signin", plain("email=a&email=b"));
     await b.get("/signin", plain({ theme: "x" }));
     await b.get("/signin", plain({ providers: "y" }));

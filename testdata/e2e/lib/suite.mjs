@@ -9,7 +9,15 @@ import { after } from "node:test";
 export function suite() {
   const steps = [];
   after(async () => {
-    for (const step of steps.reverse()) await step();
+    const errors = [];
+    for (const step of steps.reverse()) {
+      try {
+        await step();
+      } catch (error) {
+        errors.push(error); // the others must end all the same
+      }
+    }
+    if (errors.length) throw new AggregateError(errors);
   });
   return { after: (step) => steps.push(step) };
 }
