@@ -185,6 +185,16 @@ func TestJWTCallback(t *testing.T) {
 	})
 }
 
+// Nobody can fill the log with the failures of an expression.
+func TestFailuresInTheLog(t *testing.T) {
+	w := newWorld(t, with(t, callbacks.Config{Redirect: `url + string(1 / (size(url) - size(url)))`}))
+	b := w.browser(t)
+	for range 30 {
+		equal(t, "to", b.get("/signin?callbackUrl=%2Fx").status, 200)
+	}
+	equal(t, "lines", w.logs.FilterMessage("callback failed").Len(), 10)
+}
+
 // The body shows what the callback jwt has made of the token at once, as it does
 // in next-auth 4 where that callback changes the token in place.
 func TestUserOfSession(t *testing.T) {

@@ -28,7 +28,8 @@ type Limits struct {
 	Client *limit.Limiter
 
 	// ClientLog bounds the lines that one client address adds to the log with
-	// POST {base}/_log. Default: 10 a minute.
+	// POST {base}/_log and, counted apart, by making callbacks fail.
+	// Default: 10 a minute.
 	ClientLog *limit.Limiter
 }
 
