@@ -45,6 +45,9 @@ type contract struct {
 	// bounced are the codes that the error page leaves to the sign-in page.
 	bounced map[string]bool
 
+	// jsonType is the content type of JSON.
+	jsonType string
+
 	// wantsURL is the switch for clients that cannot follow a redirect to
 	// another site: they get the address in a body. keepsLocation says that a
 	// success has it in the header as well.

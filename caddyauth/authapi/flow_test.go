@@ -72,7 +72,7 @@ func TestJSONMode(t *testing.T) {
 			r := b.post(c.target, append(c.fields, "json", "true")...)
 			equal(t, "status", r.status, c.status)
 			equal(t, "Location", r.location(), "")
-			equal(t, "Content-Type", r.header.Get("Content-Type"), "application/json")
+			equal(t, "Content-Type", r.header.Get("Content-Type"), "application/json; charset=utf-8")
 			var body struct{ URL string }
 			if err := json.Unmarshal([]byte(r.body), &body); err != nil || !strings.HasPrefix(body.URL, c.url) {
 				t.Errorf("body %q", r.body)

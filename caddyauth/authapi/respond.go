@@ -67,13 +67,15 @@ func (q *request) send(to string, status int, location bool) {
 
 // json writes a body that is JSON already.
 func (q *request) json(status int, body []byte) {
-	q.w.Header().Set("Content-Type", "application/json")
+	q.w.Header().Set("Content-Type", q.api.contract.jsonType)
 	q.write(status, body)
 }
 
-// text writes a plain text.
+// text writes a plain text, without a type as Next.js does. Nobody is to guess
+// one either: X-Content-Type-Options makes text of it for browsers (MIME Sniffing
+// standard, section 7), and nil keeps net/http from it.
 func (q *request) text(status int, body string) {
-	q.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	q.w.Header()["Content-Type"] = nil
 	q.write(status, []byte(body))
 }
 

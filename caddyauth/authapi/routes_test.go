@@ -11,8 +11,8 @@ import (
 func TestRoutes(t *testing.T) {
 	const (
 		html = "text/html; charset=utf-8"
-		json = "application/json"
-		text = "text/plain; charset=utf-8"
+		json = "application/json; charset=utf-8"
+		text = ""
 		B    = testOrigin + testBase
 	)
 	csrf, back, notice := secure("csrf-token"), secure("callback-url"), secure("notice")

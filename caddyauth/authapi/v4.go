@@ -32,6 +32,8 @@ func v4() *contract {
 		pageCode:  same, // any case will do
 		bounced:   bouncedV4,
 
+		jsonType: "application/json; charset=utf-8", // as Next.js writes it
+
 		wantsURL: func(q *request) bool { return q.body.text("json") == "true" },
 
 		encode:      cookie.Encode, // encodeURIComponent

@@ -30,6 +30,7 @@ func v5() *contract {
 		errorCode: errorCodeV5,
 		pageCode:  pageCodeV5,
 
+		jsonType:      "application/json",
 		wantsURL:      wantsURLV5,
 		keepsLocation: true,
 		vary:          returnRedirect,

@@ -238,15 +238,6 @@ const list = [
       ours.provider !== "",
   },
   {
-    key: "app-router",
-    what: "content types are those of next-auth 4 in the App Router",
-    dialects: ["v4"],
-    explains: ({ facet, real, ours }) =>
-      facet === "content-type" &&
-      ((real === "application/json; charset=utf-8" && ours === "application/json") ||
-        (real === undefined && ours === "text/plain; charset=utf-8")),
-  },
-  {
     key: "param-order",
     what: "parameters of the authorization request come in an order of our own where v5 is spoken, or where the client adds some",
     explains: ({ facet, exchange, request, dialect }) =>
