@@ -49,7 +49,7 @@ func FuzzCaddyfile(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		if len(text) > 4<<10 {
-			t.Skip("long")
+			return // long ones say nothing new
 		}
 		tokens, err := caddyfile.Tokenize([]byte(text), "Caddyfile")
 		if err != nil || len(tokens) == 0 {

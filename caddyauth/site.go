@@ -93,7 +93,8 @@ func newSite(ctx caddy.Context, app *App, h *Handler, config *Config) (*site, er
 	}
 	var errs []error
 	for _, step := range []func(caddy.Context) error{
-		s.provisionEvents, s.provisionDialect, s.provisionOrigin, s.provisionSession, s.provisionCallbacks, s.provisionProviders, s.provisionPages,
+		s.provisionEvents, s.provisionDialect, s.provisionOrigin, s.provisionSession,
+		s.provisionCallbacks, s.provisionProviders, s.provisionPages,
 		func(ctx caddy.Context) error { return s.provisionGate(ctx, h.Match) },
 		func(caddy.Context) error { _, err := s.rates(); return err },
 	} {

@@ -23,13 +23,13 @@ func (s *site) provisionEvents(ctx caddy.Context) error {
 // error says that a handler aborted the event. Handlers run although the client
 // may be gone: whether somebody may sign in is not for a broken connection to
 // decide.
-func (s *site) emit(ctx context.Context, name string, data map[string]any) error {
+func (s *site) emit(ctx context.Context, name string, data func() map[string]any) error {
 	if !s.events.ShouldEmit(name) {
 		return nil
 	}
 	origin := s.ctx // a copy, whose module is the handler
 	origin.Context = context.WithoutCancel(ctx)
-	if event := s.events.Emit(origin, name, data); event.Aborted != nil {
+	if event := s.events.Emit(origin, name, data()); event.Aborted != nil {
 		return fmt.Errorf("event %s: %w", name, event.Aborted)
 	}
 	return nil

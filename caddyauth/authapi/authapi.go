@@ -71,10 +71,11 @@ type Options struct {
 	Callbacks *callbacks.Set
 
 	// Events is told what happens, under NextAuth's names: signIn, signOut and
-	// session, with NextAuth's arguments as data but without tokens, codes and
-	// secrets. It is called when all is decided and before the answer is written.
-	// An error of signIn refuses the sign-in; others are logged.
-	Events func(ctx context.Context, name string, data map[string]any) error
+	// session. data makes NextAuth's arguments, without tokens, codes and secrets,
+	// and need not be called if nobody listens. It is called when all is decided
+	// and before the answer is written. An error of signIn refuses the sign-in;
+	// others are logged.
+	Events func(ctx context.Context, name string, data func() map[string]any) error
 
 	// Client serves a script for pages without a bundler as {base}/client.js, and
 	// its types as {base}/client.d.ts.
@@ -136,7 +137,6 @@ type Site struct {
 type API struct {
 	opts      Options
 	contract  *contract
-	routes    map[string]*route
 	providers map[string]provider.Provider
 	embedded  map[string]provider.Embedded
 	csrf      csrfSigner
@@ -163,13 +163,12 @@ func New(opts Options) (*API, error) {
 	a := &API{
 		opts:      opts,
 		contract:  c,
-		routes:    c.routes,
 		providers: make(map[string]provider.Provider, len(opts.Providers)),
 		embedded:  make(map[string]provider.Embedded),
 		csrf:      newCSRFSigner(c.csrfKeys(opts.Secrets)),
 	}
 	if opts.Client {
-		addClient(a.routes)
+		addClient(c.routes)
 	}
 	for _, p := range opts.Providers {
 		if err := a.add(p); err != nil {
@@ -217,7 +216,7 @@ func (a *API) add(p provider.Provider) error {
 	if !ok {
 		return nil
 	}
-	if _, taken := a.embedded[e.Mount()]; taken || a.routes[e.Mount()] != nil {
+	if _, taken := a.embedded[e.Mount()]; taken || a.contract.routes[e.Mount()] != nil {
 		return fmt.Errorf("authapi: provider %q wants the path %q, which is taken", id, e.Mount())
 	}
 	a.embedded[e.Mount()] = e

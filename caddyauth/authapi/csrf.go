@@ -113,12 +113,3 @@ func (a *API) randomBytes(n int) []byte {
 func (a *API) randomToken() string {
 	return base64.RawURLEncoding.EncodeToString(a.randomBytes(32))
 }
-
-// newUUID returns a random UUID, version 4 (RFC 9562, section 5.4).
-func (a *API) newUUID() string {
-	id := a.randomBytes(16)
-	id[6] = id[6]&0x0F | 0x40
-	id[8] = id[8]&0x3F | 0x80
-	s := hex.EncodeToString(id)
-	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
-}

@@ -189,7 +189,7 @@ type route struct {
 // whose body is dropped by net/http, but not on a callback: the scanners that
 // look at links with it must not use up a code.
 func (q *request) handler() func(*request) {
-	rt := q.api.routes[q.action]
+	rt := q.api.contract.routes[q.action]
 	if rt == nil {
 		return nil
 	}

@@ -23,7 +23,7 @@ func (q *request) emit(name string, data func() map[string]any) error {
 	if q.api.opts.Events == nil {
 		return nil
 	}
-	err := q.api.opts.Events(q.r.Context(), name, data())
+	err := q.api.opts.Events(q.r.Context(), name, data)
 	if err != nil && name != eventSignIn {
 		q.api.opts.Log.Warn("event handler failed", zap.String("event", name), zap.String("error", q.describe(err)))
 	}

@@ -23,8 +23,8 @@ type event struct {
 // listen collects events; fails says which of them come back with an error.
 func listen(events *[]event, fails ...string) func(*Options) {
 	return func(o *Options) {
-		o.Events = func(ctx context.Context, name string, data map[string]any) error {
-			*events = append(*events, event{name, data})
+		o.Events = func(ctx context.Context, name string, data func() map[string]any) error {
+			*events = append(*events, event{name, data()})
 			if slices.Contains(fails, name) {
 				return errors.New("handler says no to " + name)
 			}
@@ -191,7 +191,8 @@ func TestLEAKEvents(t *testing.T) {
 // The data is the handler's: what it does to it changes nothing here.
 func TestEventDataIsACopy(t *testing.T) {
 	w := newWorld(t, func(o *Options) {
-		o.Events = func(_ context.Context, _ string, data map[string]any) error {
+		o.Events = func(_ context.Context, _ string, get func() map[string]any) error {
+			data := get()
 			for _, v := range data {
 				if m, ok := v.(map[string]any); ok {
 					clear(m)

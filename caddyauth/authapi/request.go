@@ -85,7 +85,7 @@ func (q *request) parse() bool {
 	}
 	q.parsed = true
 	q.query = q.api.contract.parseForm(q.site.Query)
-	if rt := q.api.routes[q.action]; q.r.Method != http.MethodPost || rt != nil && rt.rawBody {
+	if rt := q.api.contract.routes[q.action]; q.r.Method != http.MethodPost || rt != nil && rt.rawBody {
 		return true
 	}
 	body, err := q.readBody(maxBody)

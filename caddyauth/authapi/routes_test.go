@@ -15,21 +15,12 @@ func TestRoutes(t *testing.T) {
 		text = ""
 		B    = testOrigin + testBase
 	)
-	csrf, back, notice := secure("csrf-token"), secure("callback-url"), secure("notice")
-	initial := []string{csrf, back}
-	noted := []string{csrf, back, notice}
-	none := []string{}
+	none, initial := []string{}, []string{"csrf-token", "callback-url"}
+	noted := []string{"csrf-token", "callback-url", "notice"}
 	unsupported := func(method string) string {
 		return "Error: This action with HTTP " + method + " is not supported by NextAuth.js"
 	}
-	for _, c := range []struct {
-		method, target string
-		status         int
-		contentType    string
-		location       string
-		cookies        []string
-		body           string // prefix
-	}{
+	for _, c := range []routeCase{
 		{"GET", "/providers", 200, json, "", none, `{"op":{"id":"op","name":"The <OP> & Co","type":"oauth","signinUrl":"` + B + `/signin/op","callbackUrl":"` + B + `/callback/op"},"github":{"id":"github",`},
 		{"GET", "/csrf", 200, json, "", initial, `{"csrfToken":"`},
 		{"GET", "/session", 200, json, "", initial, `{}`},
@@ -82,26 +73,40 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/webauthn-options", 400, text, "", none, unsupported("GET")},
 	} {
 		t.Run(c.method+" "+c.target, func(t *testing.T) {
-			b := newWorld(t).browser(t)
-			r := b.do(c.method, c.target, "")
-			equal(t, "status", r.status, c.status)
-			equal(t, "Content-Type", r.header.Get("Content-Type"), c.contentType)
-			equal(t, "Location", r.location(), c.location)
-			if !slices.Equal(r.names(), c.cookies) {
-				t.Errorf("cookies: got %q, want %q", r.names(), c.cookies)
-			}
-			if body := strings.ToLower(r.body); c.body == "" && body != "" || !strings.HasPrefix(body, strings.ToLower(c.body)) {
-				t.Errorf("body: got %.200q", r.body)
-			}
-			for name, want := range map[string]string{
-				"Pragma": "no-cache", "Expires": "0", "X-Content-Type-Options": "nosniff",
-			} {
-				equal(t, name, r.header.Get(name), want)
-			}
-			if !slices.Contains(r.header.Values("Vary"), "Cookie") {
-				t.Error("CACHE-01: no Vary: Cookie")
-			}
+			c.check(t, newWorld(t))
 		})
+	}
+}
+
+// routeCase is a request of a browser without cookies, and the answer.
+type routeCase struct {
+	method, target string
+	status         int
+	contentType    string
+	location       string
+	cookies        []string // without what their names begin with
+	body           string   // prefix
+}
+
+func (c routeCase) check(t *testing.T, w *world) {
+	t.Helper()
+	r := w.browser(t).do(c.method, c.target, "")
+	equal(t, "status", r.status, c.status)
+	equal(t, "Content-Type", r.header.Get("Content-Type"), c.contentType)
+	equal(t, "Location", r.location(), c.location)
+	if want := w.cookieNames(c.cookies...); !slices.Equal(r.names(), want) {
+		t.Errorf("cookies: got %q, want %q", r.names(), want)
+	}
+	if body := strings.ToLower(r.body); c.body == "" && body != "" || !strings.HasPrefix(body, strings.ToLower(c.body)) {
+		t.Errorf("body: got %.200q", r.body)
+	}
+	for name, want := range map[string]string{
+		"Cache-Control": "private, no-cache, no-store", "Pragma": "no-cache", "Expires": "0", "X-Content-Type-Options": "nosniff",
+	} {
+		equal(t, name, r.header.Get(name), want)
+	}
+	if !slices.Contains(r.header.Values("Vary"), "Cookie") {
+		t.Error("CACHE-01: no Vary: Cookie")
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddyauth/gateway/caddyauth/jwt"
 	"github.com/caddyauth/gateway/caddyauth/provider"
 )
 
@@ -165,7 +166,7 @@ func acceptsV5(q *request) bool {
 // unsupportedV5 tells requests that Auth.js cannot read from those that it can
 // and does not answer.
 func unsupportedV5(q *request) {
-	rt := q.api.routes[q.action]
+	rt := q.api.contract.routes[q.action]
 	head := q.r.Method == http.MethodHead && rt != nil && !rt.noHead
 	if rt == nil || rt.extra || !head && q.r.Method != http.MethodGet && q.r.Method != http.MethodPost {
 		q.json(http.StatusBadRequest, badRequest)
@@ -234,7 +235,9 @@ func refuseUpdateV5(q *request) {
 
 // subjectV5: the account at the provider is not the user, who has an id of their
 // own. Without a store there is nobody to remember it.
-func subjectV5(q *request, _ *provider.Identity) string { return q.api.newUUID() }
+func subjectV5(q *request, _ *provider.Identity) string {
+	return string(jwt.AppendUUID(nil, [16]byte(q.api.randomBytes(16))))
+}
 
 // authorizationURLV5 spells the query as URLSearchParams does.
 func authorizationURLV5(to string) string {

@@ -79,7 +79,9 @@ func sealStamped(r *Ring, object []byte, jti string, now time.Time, maxAge time.
 	if jti != "" {
 		object = AppendString(object, jti)
 	} else {
-		object = appendUUID(append(object, '"'))
+		var id [16]byte
+		_, _ = rand.Read(id[:]) // never fails
+		object = AppendUUID(append(object, '"'), id)
 		object = append(object, '"')
 	}
 	object = append(object, '}')
@@ -90,10 +92,9 @@ func sealStamped(r *Ring, object []byte, jti string, now time.Time, maxAge time.
 	return r.Seal(object), nil
 }
 
-// appendUUID appends a random UUID, version 4 (RFC 9562 section 5.4).
-func appendUUID(dst []byte) []byte {
-	var id [16]byte
-	_, _ = rand.Read(id[:]) // never fails
+// AppendUUID appends the UUID, version 4, that is made of 16 random bytes
+// (RFC 9562 section 5.4).
+func AppendUUID(dst []byte, id [16]byte) []byte {
 	id[6] = id[6]&0x0F | 0x40
 	id[8] = id[8]&0x3F | 0x80
 	start := 0
