@@ -83,9 +83,13 @@ bench: ## Measure the gate, and caddyauth beside a plain Caddy under load
 	go run ./cmd/bench
 
 fuzz: ## Fuzz each target for FUZZTIME (30s)
+	@mkdir -p .run
 	for package in $$(go list ./...); do
 	  for target in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do
-	    go test -run='^$$' -fuzz="^$$target$$" -fuzztime=$(FUZZTIME) "$$package"
+	    # At the end of its time go test may call the deadline itself an error. A
+	    # failure of the target names the failing input.
+	    go test -run='^$$' -fuzz="^$$target$$" -fuzztime=$(FUZZTIME) "$$package" 2>&1 | tee .run/fuzz.log ||
+	      { grep -qx ' *context deadline exceeded' .run/fuzz.log && ! grep -qE 'Failing input|panic|_test.go:' .run/fuzz.log; }
 	  done
 	done
 
