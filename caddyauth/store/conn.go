@@ -185,8 +185,9 @@ func (c *Conn) call(ctx context.Context, ask func(context.Context, Driver) error
 	case err == nil, errors.Is(err, ErrNotFound), errors.Is(err, ErrConflict):
 		c.health.answered()
 		return err
-	case ctx.Err() != nil:
-		// The caller has gone, which says nothing about the store.
+	case ctx.Err() != nil, errors.Is(err, errBusy):
+		// The caller has gone, or never got its turn, which says nothing about the
+		// store.
 		c.health.abandoned()
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case c.isClosed():
@@ -204,7 +205,7 @@ func (c *Conn) ask(ctx context.Context, ask func(context.Context, Driver) error)
 	select {
 	case c.slots <- struct{}{}:
 	case <-ctx.Done():
-		return fmt.Errorf("too many calls are under way: %w", ctx.Err())
+		return fmt.Errorf("%w: %w", errBusy, ctx.Err())
 	}
 	defer func() { <-c.slots }()
 	d, err := c.get(ctx)
@@ -213,6 +214,8 @@ func (c *Conn) ask(ctx context.Context, ask func(context.Context, Driver) error)
 	}
 	return ask(ctx, d)
 }
+
+var errBusy = errors.New("too many calls are under way")
 
 // result is call for methods that return something.
 func result[T any](c *Conn, ctx context.Context, ask func(context.Context, Driver) (T, error)) (T, error) {
