@@ -34,14 +34,16 @@ var hostile = map[string]string{
 func hostilePages(s string) map[string]pageFunc {
 	c := Common{Host: s, BaseURL: s}
 	p := Provider{ID: s, Name: s, Type: "oauth", SigninURL: s, CallbackURL: s, Logo: s, Unavailable: true, FormAction: []string{s}}
-	form, mail := p, p
-	form.Type, mail.Type = "credentials", "email"
+	form, mail, key := p, p, p
+	form.Type, mail.Type, key.Type = "credentials", "email", "webauthn"
+	key.OptionsURL = s
 	form.Fields = []Field{{s, s, s, s, s, true}, {Name: s, Type: "hidden"}, {Name: "username"}}
 	v := SignIn{Common: c, CSRFToken: s, CallbackURL: s, ErrorCode: s, Reason: s, Provider: s, Reference: s,
-		Username: s, Email: s, Providers: []Provider{p, form, mail}}
+		Username: s, Email: s, Providers: []Provider{p, form, mail, key}}
 	down := v
 	down.Reason = "provider_unavailable"
 	return map[string]pageFunc{
+		"account":        pageOf((*Renderer).Account, hostileAccount(c, s)),
 		"sign in":        pageOf((*Renderer).SignIn, v),
 		"sign in, down":  pageOf((*Renderer).SignIn, down),
 		"sign out":       pageOf((*Renderer).SignOut, SignOut{c, s, s, s}),
@@ -49,11 +51,20 @@ func hostilePages(s string) map[string]pageFunc {
 		"access denied":  pageOf((*Renderer).Error, Error{c, "AccessDenied", s, s, s, s}),
 		"reason":         pageOf((*Renderer).Error, Error{c, s, "provider_unavailable", s, s, s}),
 		"verify request": pageOf((*Renderer).VerifyRequest, VerifyRequest{c}),
+		"confirm e-mail": pageOf((*Renderer).ConfirmEmail, ConfirmEmail{c, s, s, s}),
 		"denied":         pageOf((*Renderer).Denied, Denied{c, s, s, s}),
 		"unauthorized":   pageOf((*Renderer).Unauthorized, Unauthorized{c, s, s}),
 		"unavailable":    pageOf((*Renderer).Unavailable, Unavailable{c, 0, s}),
 		"bad request":    pageOf((*Renderer).BadRequest, BadRequest{c, s}),
 	}
+}
+
+// directiveCount is how many directives the policy of a page has.
+func directiveCount(res response) int {
+	if len(find(res.root, "script")) > 0 {
+		return 8
+	}
+	return 6
 }
 
 func TestUI01Headers(t *testing.T) {
@@ -65,7 +76,7 @@ func TestUI01Headers(t *testing.T) {
 				"Content-Type":                 "text/html; charset=utf-8",
 				"X-Content-Type-Options":       "nosniff",
 				"X-Frame-Options":              "DENY",
-				"Referrer-Policy":              "same-origin",
+				"Referrer-Policy":              referrerPolicyOf(name),
 				"Cross-Origin-Opener-Policy":   "same-origin",
 				"Cross-Origin-Resource-Policy": "same-origin",
 			} {
@@ -82,7 +93,7 @@ func TestUI01Headers(t *testing.T) {
 					t.Errorf("%s is %s, want %s", name, policy[name], want)
 				}
 			}
-			if len(policy) != 6 || strings.Contains(policy["style-src"], "unsafe") {
+			if len(policy) != directiveCount(res) || strings.Contains(policy["style-src"], "unsafe") {
 				t.Errorf("policy is %v", policy)
 			}
 			assertInert(t, res)
@@ -142,7 +153,7 @@ func TestUI04HostileValues(t *testing.T) {
 				one(t, res.root, "main")
 				one(t, res.root, "body")
 				one(t, res.root, ".card")
-				if got := res.Header().Get("Content-Security-Policy"); strings.ContainsAny(got, "\r\n<") || strings.Count(got, ";") != 5 {
+				if got := res.Header().Get("Content-Security-Policy"); strings.ContainsAny(got, "\r\n<") || strings.Count(got, ";")+1 != directiveCount(res) {
 					t.Errorf("policy is %q", got)
 				}
 			})
@@ -253,7 +264,7 @@ func TestLEAK01Referrer(t *testing.T) {
 		t.Run("LEAK-01 "+name, func(t *testing.T) {
 			res := get(t, r, f)
 			assertInert(t, res)
-			if got := res.Header().Get("Referrer-Policy"); got != "same-origin" {
+			if got := res.Header().Get("Referrer-Policy"); got != referrerPolicyOf(name) {
 				t.Errorf("Referrer-Policy is %q", got)
 			}
 			for _, a := range find(res.root, "a") {

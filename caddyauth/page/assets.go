@@ -10,37 +10,83 @@ import (
 	"strings"
 )
 
-//go:embed templates/*.html styles.css logos/*.svg
+//go:embed templates/*.html *.css *.js logos/*.svg
 var assets embed.FS
+
+// sheet is a style sheet, and the source that lets a policy allow it.
+type sheet struct {
+	text   template.CSS
+	source string
+}
+
+// loadSheet joins style sheets.
+func loadSheet(names ...string) (sheet, error) {
+	var all strings.Builder
+	for _, name := range names {
+		b, err := assets.ReadFile(name)
+		if err != nil {
+			return sheet{}, err
+		}
+		all.Write(b)
+	}
+	text := minify(all.String())
+	return sheet{template.CSS(text), hashSource(text)}, nil
+}
+
+// hashSource is the source that allows an element with that text. The hash covers
+// it byte for byte (CSP3, "Does element match source list for type and source?").
+func hashSource(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+// script is a script, and the source that lets a policy allow it. There is nothing
+// of a request in it, so it is the same on every page.
+type script struct {
+	text   template.JS
+	source string
+}
+
+func loadScript(name string) (script, error) {
+	b, err := assets.ReadFile(name)
+	if err != nil {
+		return script{}, err
+	}
+	text := strip(string(b))
+	return script{template.JS(text), hashSource(text)}, nil
+}
 
 // load prepares everything that is the same for every page.
 func (r *Renderer) load() (err error) {
 	if r.messages, err = loadCatalog("en"); err != nil {
 		return err
 	}
-	sheet, err := assets.ReadFile("styles.css")
-	if err != nil {
+	if r.sheet, err = loadSheet("styles.css"); err != nil {
 		return err
 	}
-	style := minify(string(sheet))
-	// The hash covers the element's text byte for byte (CSP3, "Does element
-	// match source list for type and source?").
-	sum := sha256.Sum256([]byte(style))
-	r.style = template.CSS(style)
-	r.styleSource = "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	if r.accountSheet, err = loadSheet("styles.css", "account.css"); err != nil {
+		return err
+	}
+	if r.passkeyScript, err = loadScript("passkey.js"); err != nil {
+		return err
+	}
 	if r.logos, err = loadLogos(); err != nil {
 		return err
 	}
 	if r.signin, err = parse("signin"); err != nil {
 		return err
 	}
-	r.notice, err = parse("notice")
+	if r.notice, err = parse("notice"); err != nil {
+		return err
+	}
+	r.account, err = parse("account")
 	return err
 }
 
-// parse reads one page's template and the layout around it.
+// parse reads one page's template, and those that it may use: the layout around it,
+// and the form for passkeys.
 func parse(name string) (*template.Template, error) {
-	return template.New(name).ParseFS(assets, "templates/layout.html", "templates/"+name+".html")
+	return template.New(name).ParseFS(assets, "templates/layout.html", "templates/passkey.html", "templates/"+name+".html")
 }
 
 // loadLogos reads the logos by name. They are our own drawings, colored by
@@ -74,6 +120,18 @@ var (
 	around   = regexp.MustCompile(`\s*([{};,])\s*`)
 	colon    = regexp.MustCompile(`([{;][a-z-]+): `)
 )
+
+// strip removes what only people need from a script: lines that are a comment, and
+// indentation. It has neither inside of strings.
+func strip(js string) string {
+	var lines []string
+	for line := range strings.Lines(js) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "//") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
 
 // minify removes what only people need from the style sheet. It knows just as
 // much CSS as styles.css uses, which has no strings with spaces in them.

@@ -216,7 +216,7 @@ func TestContrast(t *testing.T) {
 
 // The style sheet keeps what the pages promise.
 func TestStyles(t *testing.T) {
-	css := string(newRenderer(t).style)
+	css := string(newRenderer(t).sheet.text)
 	for name, want := range map[string]string{
 		"target size":    "min-height:3rem",
 		"focus ring":     ":focus-visible{outline:3px",

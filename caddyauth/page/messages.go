@@ -78,12 +78,17 @@ func (c *catalog) parts(key string, slots ...string) []part {
 func slot(name string, slots []string) part {
 	for i := 0; i+1 < len(slots); i += 2 {
 		if slots[i] == name {
-			value := clip(slots[i+1], maxSlot)
-			foreign := strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' })
-			return part{Text: value, Isolate: foreign}
+			return value(slots[i+1], maxSlot)
 		}
 	}
 	return part{}
+}
+
+// value is a value of at most n runes.
+func value(s string, n int) part {
+	s = clip(s, n)
+	foreign := strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
+	return part{Text: s, Isolate: foreign}
 }
 
 // plain returns a text for places without markup.

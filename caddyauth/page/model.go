@@ -9,13 +9,16 @@ import (
 type document struct {
 	Common
 	Scheme   string
-	Style    template.CSS
 	Heading  string // key of the h1 and of the title
 	messages *catalog
+	sheet    sheet
+	script   script // none for most pages
+	// secretAddress says that there is a secret in the page's own address.
+	secretAddress bool
 }
 
 func (r *Renderer) document(c Common, heading string) document {
-	return document{Common: c, Scheme: r.scheme, Style: r.style, Heading: heading, messages: r.messages}
+	return document{Common: c, Scheme: r.scheme, Heading: heading, messages: r.messages, sheet: r.sheet}
 }
 
 // Lang is the language of the page, a BCP 47 tag.
@@ -34,7 +37,31 @@ func (d document) Title() string {
 func (d document) T(key string, slots ...string) []part { return d.messages.parts(key, slots...) }
 
 // S returns a text for an attribute.
-func (d document) S(key string) string { return d.messages.plain(key) }
+func (d document) S(key string, slots ...string) string { return d.messages.plain(key, slots...) }
+
+// Style is the page's style sheet.
+func (d document) Style() template.CSS { return d.sheet.text }
+
+// Script is the page's script, empty if it has none.
+func (d document) Script() template.JS { return d.script.text }
+
+// scriptSource is what the policy has to allow for it, empty if there is none.
+func (d document) scriptSource() string { return d.script.source }
+
+// styleSource is what the policy has to allow for it.
+func (d document) styleSource() string { return d.sheet.source }
+
+// referrerPolicy says which requests may name the page's address. None at all,
+// no-referrer, will not do: under that policy browsers send `Origin: null` with
+// our own forms (Fetch standard, "append a request Origin header"), and checks of
+// the origin would refuse them.
+func (d document) referrerPolicy() string {
+	if d.secretAddress {
+		return "strict-origin"
+	}
+	// Other sites learn nothing.
+	return "same-origin"
+}
 
 // link returns an address of the API, with a return address if there is one.
 func (d document) link(action, callbackURL string) string {

@@ -9,13 +9,15 @@ type noticeModel struct {
 	Lines     [][]part
 	Form      *formModel
 	Action    *actionModel
-	Home      bool // whether to link to the site's front page
+	Back      *actionModel // a plain link
+	Home      bool         // whether to link to the site's front page
 	Reference string
 }
 
 // formModel is a form with a single button.
 type formModel struct {
 	URL, CSRFToken, CallbackURL string
+	Submit                      string // key
 }
 
 // actionModel is a link that looks like a button.
@@ -46,15 +48,7 @@ func (r *Renderer) signOutModel(v SignOut) *noticeModel {
 	m := r.noticeModel(v.Common, "signout", "signout")
 	m.sayAbout(v.Account, "signout.account", "")
 	m.say("signout.text")
-	m.Form = &formModel{URL: m.link("signout", ""), CSRFToken: v.CSRFToken, CallbackURL: bounded(v.CallbackURL)}
-	return m
-}
-
-func (r *Renderer) verifyRequestModel(v VerifyRequest) *noticeModel {
-	m := r.noticeModel(v.Common, "verify-request", "verify")
-	m.say("verify.text")
-	m.say("verify.close")
-	m.Home = true
+	m.Form = &formModel{URL: m.link("signout", ""), CSRFToken: v.CSRFToken, CallbackURL: bounded(v.CallbackURL), Submit: "signout.submit"}
 	return m
 }
 

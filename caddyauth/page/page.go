@@ -1,8 +1,8 @@
 // Package page renders the pages that people see: sign in, sign out, errors,
 // and the answers of the gate to somebody who may not pass.
 //
-// Every page is one response without scripts, third parties or further
-// requests. Forms, field names, ids and class names are those of NextAuth.js,
+// Every page is one response without third parties or further requests. There is a
+// script only where passkeys are, which nobody can use without one. Forms, field names, ids and class names are those of NextAuth.js,
 // so style sheets and scripts written for its pages find what they look for.
 package page
 
@@ -28,14 +28,16 @@ type Options struct {
 
 // Renderer writes pages. It is safe for concurrent use.
 type Renderer struct {
-	log         *zap.Logger
-	scheme      string
-	messages    *catalog
-	style       template.CSS
-	styleSource string
-	logos       map[string]template.HTML
-	signin      *template.Template
-	notice      *template.Template
+	log      *zap.Logger
+	scheme   string
+	messages *catalog
+	// sheet is for most pages, accountSheet for the person's own.
+	sheet, accountSheet sheet
+	passkeyScript       script
+	logos               map[string]template.HTML
+	signin              *template.Template
+	notice              *template.Template
+	account             *template.Template
 }
 
 // New reads the embedded templates, style sheet, logos and messages. It fails

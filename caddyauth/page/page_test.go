@@ -1,6 +1,7 @@
 package page
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -21,6 +22,7 @@ var (
 	email  = provider("email", "Email", "email")
 	users  = withFields(provider("users", "Credentials", "credentials"),
 		Field{Name: "username", Required: true}, Field{Name: "password", Type: "password", Required: true})
+	passkey = withOptions(provider("passkey", "Passkey", "webauthn"))
 )
 
 func provider(id, name, kind string) Provider {
@@ -30,6 +32,11 @@ func provider(id, name, kind string) Provider {
 
 func withFields(p Provider, fields ...Field) Provider {
 	p.Fields = fields
+	return p
+}
+
+func withOptions(p Provider) Provider {
+	p.OptionsURL = site.BaseURL + "/webauthn-options/" + p.ID
 	return p
 }
 
@@ -52,9 +59,10 @@ func somePages() map[string]pageFunc {
 	down := github
 	down.Unavailable = true
 	broken := Error{Common: site, Code: "Configuration", Reference: "k3v9-2xqa"}
-	return map[string]pageFunc{
+	pages := map[string]pageFunc{
 		"sign in, one":        pageOf((*Renderer).SignIn, signIn(github)),
-		"sign in, all kinds":  pageOf((*Renderer).SignIn, signIn(down, google, acme, email, users)),
+		"sign in, all kinds":  pageOf((*Renderer).SignIn, signIn(down, google, acme, email, users, passkey)),
+		"sign in, passkey":    pageOf((*Renderer).SignIn, signIn(passkey)),
 		"sign in, none":       pageOf((*Renderer).SignIn, signIn()),
 		"sign in, failed":     pageOf((*Renderer).SignIn, failed),
 		"sign out":            pageOf((*Renderer).SignOut, SignOut{Common: site, CSRFToken: csrf}),
@@ -65,12 +73,16 @@ func somePages() map[string]pageFunc {
 		"error, account":      pageOf((*Renderer).Error, Error{Common: site, Code: "AccessDenied", Account: "octocat"}),
 		"error Verification":  pageOf((*Renderer).Error, Error{Common: site, Code: "Verification"}),
 		"verify request":      pageOf((*Renderer).VerifyRequest, VerifyRequest{Common: site}),
+		"confirm e-mail":      confirmEmail(),
+		"confirm, no host":    confirmEmail(func(v *ConfirmEmail) { v.Host = "" }),
 		"denied":              pageOf((*Renderer).Denied, Denied{Common: site, Account: "octocat", Reference: "k3v9-2xqa"}),
 		"denied, unnamed":     pageOf((*Renderer).Denied, Denied{Common: site}),
 		"unauthorized":        pageOf((*Renderer).Unauthorized, Unauthorized{Common: site}),
 		"unavailable":         pageOf((*Renderer).Unavailable, Unavailable{Common: site}),
 		"bad request":         pageOf((*Renderer).BadRequest, BadRequest{Common: site}),
 	}
+	maps.Copy(pages, accountPages())
+	return pages
 }
 
 func newRenderer(t testing.TB) *Renderer {
@@ -149,7 +161,7 @@ func attr(n *html.Node, name string) string {
 func text(n *html.Node) string {
 	var b strings.Builder
 	for d := range n.Descendants() {
-		if d.Type == html.TextNode && d.Parent.Data != "style" {
+		if d.Type == html.TextNode && d.Parent.Data != "style" && d.Parent.Data != "script" {
 			b.WriteString(d.Data)
 		}
 	}

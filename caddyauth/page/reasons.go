@@ -36,6 +36,16 @@ var reasons = map[string]string{
 	"session_too_large": "reason.session",
 
 	"credentials_invalid": "reason.credentials",
+	"address_invalid":     "reason.address",
+	"link_expired":        "reason.link_expired",
+	"link_invalid":        "reason.link",
+	"mail_failed":         "reason.mail",
+	"passkey_invalid":     "reason.passkey",
+
+	"account_taken":     "reason.account_taken",
+	"email_taken":       "reason.email_taken",
+	"sign_in_again":     "reason.sign_in_again",
+	"store_unavailable": "reason.store",
 
 	"state_missing":        "reason.expired",
 	"state_cookie_missing": "reason.expired",

@@ -18,7 +18,7 @@ type signInModel struct {
 
 // providerModel is one form.
 type providerModel struct {
-	ID, Kind, Name       string // Kind: oauth, email, credentials
+	ID, Kind, Name       string // Kind: oauth, email, credentials, webauthn
 	Action               string
 	Logo                 template.HTML
 	Letter               string // instead of a logo
@@ -27,6 +27,7 @@ type providerModel struct {
 	SubmitID             bool   // whether the button is #submitButton
 	RuleAbove, RuleBelow bool
 	Unavailable          bool
+	Passkey              *passkeyModel // instead of all that, of kind webauthn
 }
 
 // fieldModel is one input.
@@ -47,6 +48,13 @@ func (r *Renderer) signInModel(v SignIn) *signInModel {
 	}
 	for i, p := range v.Providers {
 		m.Providers[i] = r.providerModel(p, v)
+		if p.kind() == "webauthn" {
+			m.Providers[i].Passkey = r.signInPasskey(m.document, p, v)
+			m.script = r.passkeyScript
+		}
+	}
+	if m.script.text != "" {
+		m.withPasskeys()
 	}
 	m.separate()
 	if key := r.messages.signInText(v.ErrorCode, v.Reason); key != "" {
@@ -76,9 +84,10 @@ func (p Provider) name() string {
 	return p.Name
 }
 
-// kind folds the types into the three kinds of form.
+// kind folds the types into the four kinds of form.
 func (p Provider) kind() string {
-	if p.Type == "email" || p.Type == "credentials" {
+	switch p.Type {
+	case "email", "credentials", "webauthn":
 		return p.Type
 	}
 	return "oauth"
@@ -183,6 +192,9 @@ func (f Field) isUsername() bool {
 	return false
 }
 
+// typed reports whether the form has inputs.
+func (p *providerModel) typed() bool { return p.Kind == "email" || p.Kind == "credentials" }
+
 // separate draws a rule around each run of forms with inputs, and gives the
 // first of them the id that NextAuth.js has on its e-mail button. An id may
 // not be given twice.
@@ -190,10 +202,10 @@ func (m *signInModel) separate() {
 	submit := false
 	for i := range m.Providers {
 		p := &m.Providers[i]
-		if p.Kind == "oauth" {
+		if !p.typed() {
 			continue
 		}
-		p.RuleAbove = i > 0 && m.Providers[i-1].Kind == "oauth"
+		p.RuleAbove = i > 0 && !m.Providers[i-1].typed()
 		p.RuleBelow = i+1 < len(m.Providers)
 		p.SubmitID, submit = !submit, true
 	}
@@ -208,7 +220,7 @@ func (m *signInModel) focus(v SignIn) {
 	for i := range m.Providers {
 		p := &m.Providers[i]
 		wrong := failed && p.Kind == "credentials" && (v.Provider == "" || v.Provider == p.ID)
-		if !wrong && (len(m.Providers) > 1 || p.Kind == "oauth") {
+		if !wrong && (len(m.Providers) > 1 || !p.typed()) {
 			continue
 		}
 		if f := p.firstEmpty(); f != nil {

@@ -55,13 +55,16 @@ type Provider struct {
 	ID string
 	// Name is what people know it by. Empty means ID.
 	Name string
-	// Type is "oauth", "oidc", "email" or "credentials". Everything unknown is
-	// taken for "oauth".
+	// Type is "oauth", "oidc", "email", "credentials" or "webauthn". Everything
+	// unknown is taken for "oauth".
 	Type string
 	// SigninURL is where oauth and e-mail forms go.
 	SigninURL string
-	// CallbackURL is where credentials forms go.
+	// CallbackURL is where the forms of credentials and passkeys go.
 	CallbackURL string
+	// OptionsURL is where the script of a passkey form asks for what the browser
+	// needs to know.
+	OptionsURL string
 	// Logo is the name of an embedded logo. Empty means the one called ID.
 	// Without such a logo the first letter of Name is drawn.
 	Logo string

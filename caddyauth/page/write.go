@@ -12,13 +12,20 @@ import (
 	"go.uber.org/zap"
 )
 
+// printable is the model of a page.
+type printable interface {
+	styleSource() string
+	scriptSource() string
+	referrerPolicy() string
+}
+
 // write renders a page and sends it. Nothing is sent before the whole page
 // exists, so a failing template cannot leave half a page behind a status 200.
-func (r *Renderer) write(w http.ResponseWriter, req *http.Request, status int, formAction string, t *template.Template, model any) {
+func (r *Renderer) write(w http.ResponseWriter, req *http.Request, status int, formAction string, t *template.Template, m printable) {
 	h := w.Header()
-	r.setHeaders(h, formAction)
+	r.setHeaders(h, formAction, m)
 	var page bytes.Buffer
-	if err := t.ExecuteTemplate(&page, "layout", model); err != nil {
+	if err := t.ExecuteTemplate(&page, "layout", m); err != nil {
 		r.log.Error("page could not be rendered", zap.String("template", t.Name()), zap.Error(err))
 		h.Set("Content-Type", "text/plain; charset=utf-8")
 		h.Del("Content-Language")
@@ -38,20 +45,21 @@ func (r *Renderer) write(w http.ResponseWriter, req *http.Request, status int, f
 
 // setHeaders replaces what the site may have set for its own pages: a policy
 // made for the application would break these.
-func (r *Renderer) setHeaders(h http.Header, formAction string) {
+func (r *Renderer) setHeaders(h http.Header, formAction string, m printable) {
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", r.messages.lang)
 	h.Set("Cache-Control", "private, no-cache, no-store")
 	addVary(h, "Cookie")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src "+r.styleSource+
+	scripts := ""
+	if source := m.scriptSource(); source != "" {
+		scripts = "; script-src " + source + "; connect-src 'self'"
+	}
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src "+m.styleSource()+scripts+
 		"; img-src 'self' data:; form-action "+formAction+
 		"; base-uri 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
-	// Not no-referrer: under that policy browsers send `Origin: null` with our
-	// own forms (Fetch standard, "append a request Origin header"), and checks
-	// of the origin would refuse them. Other sites learn nothing either way.
-	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Referrer-Policy", m.referrerPolicy())
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 }

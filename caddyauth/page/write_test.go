@@ -195,6 +195,22 @@ func TestWriteError(t *testing.T) {
 	}
 }
 
+// assertAllowed fails unless a script is the one that the page is for.
+func assertAllowed(t *testing.T, res response, script *html.Node) {
+	t.Helper()
+	if len(script.Attr) > 0 || script.FirstChild == nil || script.NextSibling != nil && strings.TrimSpace(script.NextSibling.Data) != "" {
+		t.Fatal("there is an odd <script>")
+	}
+	sum := sha256.Sum256([]byte(script.FirstChild.Data))
+	policy := directives(res)
+	if want := "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"; policy["script-src"] != want || policy["connect-src"] != "'self'" {
+		t.Errorf("script-src is %s, connect-src %s, the hash is %s", policy["script-src"], policy["connect-src"], want)
+	}
+	if len(find(res.root, "script")) != 1 || !slices.ContainsFunc(find(res.root, "form"), func(f *html.Node) bool { return hasAttr(f, "data-passkey") }) {
+		t.Error("there is a <script> without a form for passkeys, or several")
+	}
+}
+
 // assertInert fails if a page contains anything that could run, load or be
 // blocked by its own policy.
 func assertInert(t *testing.T, res response) {
@@ -204,7 +220,9 @@ func assertInert(t *testing.T, res response) {
 			continue
 		}
 		switch n.Data {
-		case "script", "img", "iframe", "object", "embed", "base", "template", "foreignobject", "use", "image", "animate", "set":
+		case "script":
+			assertAllowed(t, res, n)
+		case "img", "iframe", "object", "embed", "base", "template", "foreignobject", "use", "image", "animate", "set":
 			t.Errorf("there is a <%s>", n.Data)
 		case "style":
 			if n.Parent.Data != "head" {
