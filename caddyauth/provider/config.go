@@ -90,6 +90,12 @@ type Config struct {
 	// security policy. Default: any https origin.
 	FormAction []string `json:"form_action,omitempty"`
 
+	// Makes a new account with the verified address of a user one of that user's.
+	// Whoever can have any address verified there can then be any user here.
+	// Default: false, people link accounts by signing in with one and then, still
+	// signed in, with the other.
+	AllowEmailLinking bool `json:"allow_email_linking,omitempty"`
+
 	// How long the provider may take for all calls of one sign-in together.
 	// Default: 10s.
 	Timeout Duration `json:"timeout,omitempty"`

@@ -48,6 +48,10 @@ const (
 	ReasonProfile Reason = "profile_invalid"
 	// ReasonCredentials: no such user, disabled, or wrong password.
 	ReasonCredentials Reason = "credentials_invalid"
+	// ReasonMail: the mail with the link could not be sent.
+	ReasonMail Reason = "mail_failed"
+	// ReasonPasskey: the answer of the browser or the authenticator fails a check.
+	ReasonPasskey Reason = "passkey_invalid"
 	// ReasonClientGone: the browser went away before the answer was there.
 	ReasonClientGone Reason = "client_gone"
 )
@@ -57,7 +61,7 @@ func Reasons() []Reason {
 	return []Reason{
 		ReasonUnavailable, ReasonDiscovery, ReasonIssuer, ReasonIss, ReasonCode,
 		ReasonPKCE, ReasonToken, ReasonClientRejected, ReasonTokenResponse, ReasonIDToken, ReasonClock,
-		ReasonNonce, ReasonKeys, ReasonUserinfo, ReasonProfile, ReasonCredentials,
+		ReasonNonce, ReasonKeys, ReasonUserinfo, ReasonProfile, ReasonCredentials, ReasonMail, ReasonPasskey,
 		ReasonClientGone,
 	}
 }

@@ -97,7 +97,7 @@ func (p *oauthProvider) complete() {
 	_, public := c.Public()
 	p.info = Info{
 		ID: c.ID, Name: p.name(), Type: p.kind(), Public: public,
-		FormAction: c.FormAction, Issuer: c.Issuer,
+		FormAction: c.FormAction, Issuer: c.Issuer, LinkByEmail: c.AllowEmailLinking,
 		// Subjects may differ from client to client (OpenID Connect Core 8.1).
 		Realm: realm(c.Issuer, p.static.token, p.static.userinfo, c.ClientID),
 	}

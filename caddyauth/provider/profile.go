@@ -3,6 +3,7 @@ package provider
 import (
 	"errors"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -74,7 +75,9 @@ func (s *signIn) vouch(out *Identity) {
 	// What is vouched for is the claim email. An address that a mapping takes
 	// from elsewhere may be anything the account's owner typed.
 	about, _ := s.profile["email"].(string)
-	if !verified || strings.ToLower(about) != email {
+	// Letters beyond ASCII may become ASCII in lower case (U+0130, U+212A): the
+	// address is then another than the one vouched for.
+	if !verified || strings.ToLower(about) != email || isASCII(email) && !isASCII(about) {
 		return
 	}
 	out.Verified = true
@@ -82,6 +85,10 @@ func (s *signIn) vouch(out *Identity) {
 	if s.p.preset.domain != nil {
 		out.Domain = s.p.preset.domain(s.profile, out.Domain)
 	}
+}
+
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
 // field reads one of NextAuth's user fields as a chain of JavaScript's ??: the

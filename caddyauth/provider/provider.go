@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"time"
@@ -13,6 +14,8 @@ const (
 	TypeOAuth       = "oauth"
 	TypeOIDC        = "oidc"
 	TypeCredentials = "credentials"
+	TypeEmail       = "email"
+	TypeWebAuthn    = "webauthn"
 )
 
 // Provider is one way to sign in. Implementations are safe for concurrent use.
@@ -27,7 +30,7 @@ type Info struct {
 	ID string
 	// Name is what the button shows.
 	Name string
-	// Type is TypeOAuth, TypeOIDC or TypeCredentials.
+	// Type is one of the constants TypeOAuth and so on.
 	Type string
 	// Logo names the picture of the button: the preset's id, empty for a
 	// provider without a preset.
@@ -35,6 +38,9 @@ type Info struct {
 	// Public is true where anybody can get an account, so that a site without
 	// rules would admit everybody.
 	Public bool
+	// LinkByEmail says that a new account with the address of a user belongs to
+	// that user. Whoever can have any address there can be anybody here.
+	LinkByEmail bool
 	// FormAction lists the origins a sign-in form may lead to. Empty means any
 	// https origin: brokered providers hop over hosts that nobody can list.
 	FormAction []string
@@ -187,4 +193,92 @@ type Embedded interface {
 	// ServeIdP answers the requests below it. The issuer is the site's origin,
 	// base path and mount.
 	ServeIdP(w http.ResponseWriter, r *http.Request, issuer string)
+}
+
+// Email is a provider that mails a link to whoever says that an address is
+// theirs.
+type Email interface {
+	Provider
+
+	// MaxAge is how long a link is good for.
+	MaxAge() time.Duration
+
+	// Send hands a mail to the mail server. It takes ten seconds at most.
+	// Failures are of type *Error, with ReasonMail.
+	Send(ctx context.Context, m Mail) error
+}
+
+// Mail is one sign-in link on its way.
+type Mail struct {
+	// To is the address, in the one form that links are kept for.
+	To string
+	// URL is the link.
+	URL string
+	// Host is what people call the site, such as "app.example.com".
+	Host string
+	// Languages is the request's Accept-Language field. Anything may be in it.
+	Languages string
+	// Color is the brand's, as CSS. Default: one of ours.
+	Color string
+}
+
+// Passkeys is a provider that checks passkeys (Web Authentication Level 3).
+// Challenges and passkeys are the caller's to keep.
+type Passkeys interface {
+	Provider
+
+	// BeginRegistration returns the options of navigator.credentials.create, as
+	// JSON, and the challenge in them. The user's passkeys are excluded.
+	BeginRegistration(rp RelyingParty, user PasskeyUser, have []Passkey) (options json.RawMessage, challenge string, err error)
+
+	// FinishRegistration checks what the browser answered. Failures are of type
+	// *Error, with ReasonPasskey.
+	FinishRegistration(rp RelyingParty, challenge string, user PasskeyUser, response []byte) (Passkey, error)
+
+	// BeginAuthentication returns the options of navigator.credentials.get. With
+	// no passkeys, the browser offers those that it can find by itself.
+	BeginAuthentication(rp RelyingParty, have []Passkey) (options json.RawMessage, challenge string, err error)
+
+	// FinishAuthentication checks what the browser answered against the passkey
+	// that find returns for its id, and returns that with what changed. Errors of
+	// find are returned as they are; failures are of type *Error, with
+	// ReasonPasskey.
+	FinishAuthentication(rp RelyingParty, challenge string, response []byte, find func(credentialID string) (Passkey, error)) (Passkey, error)
+}
+
+// RelyingParty is the site that a passkey is for.
+type RelyingParty struct {
+	// ID is the host, without a port, or a parent domain of it.
+	ID string
+	// Name is shown by authenticators.
+	Name string
+	// Origin is scheme, host and port.
+	Origin string
+}
+
+// PasskeyUser is whom a new passkey is for.
+type PasskeyUser struct {
+	// Handle is 1 to 48 bytes of ASCII that name the user, without anything
+	// personal in them. (Older browser libraries take it for text.)
+	Handle []byte
+	// Name and DisplayName tell the user's accounts apart for the user.
+	Name, DisplayName string
+}
+
+// Passkey is what a site keeps of one.
+type Passkey struct {
+	// ID is the credential id in standard base64 with padding.
+	ID string
+	// PublicKey is in COSE form (RFC 9052).
+	PublicKey []byte
+	Counter   uint32
+	// Handle is the user's. Nil means that it was not kept and is not compared.
+	Handle []byte
+	// MultiDevice says that it may be synced to other devices; BackedUp, that it
+	// is.
+	MultiDevice, BackedUp bool
+	Transports            []string
+	// Flags are the authenticator data's.
+	Flags  byte
+	AAGUID []byte
 }

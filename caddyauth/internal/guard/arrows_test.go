@@ -49,7 +49,7 @@ var leaves = map[string][]string{
 // forTests are the packages that only tests may import, and what lies below them.
 var forTests = []string{
 	"caddyauth/internal/testop", "caddyauth/internal/testreq", "caddyauth/internal/testdb",
-	"caddyauth/internal/testsmtp", "caddyauth/store/storetest",
+	"caddyauth/internal/testsmtp", "caddyauth/internal/testkey", "caddyauth/store/storetest",
 }
 
 // isForTests reports whether a package is one of those.
