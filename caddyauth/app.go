@@ -36,6 +36,9 @@ type App struct {
 	sites  []*site
 	secret generatedSecret
 
+	mu   sync.Mutex
+	held []string // keys of stores in the pool
+
 	// owned are the identity headers of all sites together: an upstream that
 	// two of them share must be able to trust what either could set.
 	owned *gate.Owned
@@ -54,13 +57,13 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
 	a.log = ctx.Logger()
-	a.secret = generatedSecret{storage: ctx.Storage(), log: a.log}
+	a.secret = generatedSecret{storage: ctx.Storage(), log: a.log, now: time.Now, pacing: defaultPacing}
 	value, _, err := pool.LoadOrNew(sharedKey, newShared)
 	if err != nil {
 		return err
 	}
 	a.shared = value.(*shared)
-	return nil
+	return metrics.register(ctx.GetMetricsRegistry())
 }
 
 // secretPatience is how long a start waits for Caddy's storage. Requests that
@@ -91,11 +94,19 @@ func (a *App) Start() error {
 		}
 		s.announce()
 	}
+	a.tellRetirement()
+	if len(a.generatedSites()) > 0 {
+		go a.followSecret(a.ctx)
+	}
+	atWork.enter(a)
 	return nil
 }
 
-// Stop does nothing; Cleanup lets go of what is shared.
-func (a *App) Stop() error { return nil }
+// Stop takes the app away from the admin API; Cleanup lets go of what is shared.
+func (a *App) Stop() error {
+	atWork.leave(a)
+	return nil
+}
 
 // Cleanup releases the shared memory. The next configuration, if there is one,
 // holds it already.
@@ -103,7 +114,10 @@ func (a *App) Cleanup() error {
 	if a.shared == nil {
 		return nil
 	}
-	_, err := pool.Delete(sharedKey)
+	err := a.releaseStores()
+	if _, e := pool.Delete(sharedKey); e != nil {
+		err = errors.Join(err, e)
+	}
 	return err
 }
 
@@ -130,6 +144,7 @@ func (a *App) placeSites() error {
 			w.check(s)
 			s.checked = true
 		}
+		errs = append(errs, a.checkRealms())
 		a.placeErr = errors.Join(append(w.errs, errs...)...)
 	})
 	return a.placeErr

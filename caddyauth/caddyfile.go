@@ -37,21 +37,26 @@ func init() {
 //	caddyauth [<matcher>] [<provider>...] {
 //	    provider <preset>|oidc|oauth2|dev [<issuer>] [as <id>] { ... }
 //	    users    <file>
+//	    email    <from> <smtp url> { ... }
+//	    passkeys { ... }
 //
 //	    secret    <value>...
 //	    url       <url>
 //	    base_path <path>
 //
 //	    session {
-//	        strategy      jwt
+//	        strategy      jwt|database
 //	        max_age       <duration>
 //	        update_age    <duration>
+//	        idle          <duration>
 //	        cookie_domain <domain>
 //	        cookie_prefix <prefix>
 //	        secure        on|off|auto
 //	        same_site     lax|strict|none
 //	        pass_cookie   [on|off]
 //	    }
+//
+//	    store memory|bolt [<path>]|sqlite <path>|postgres <dsn>|redis <url>
 //
 //	    public  [<matcher>]
 //	    private [<matcher>]
@@ -60,7 +65,7 @@ func init() {
 //	    roles   <claim path>...
 //	    groups  <claim path>...
 //	    headers [remote|oauth2_proxy|none] { <header> <placeholder or claim path> }
-//	    limit   [off] { sign_in|account|client <n>/<duration> }
+//	    limit   [off] { sign_in|account|client|mail|mail_client <n>/<duration> }
 //
 //	    pages {
 //	        sign_in        <path>
@@ -71,6 +76,8 @@ func init() {
 //	        refuse         caddy
 //	    }
 //	    auto_redirect [on|off]
+//	    account       [<path>|on|off]
+//	    tokens        [on|off]
 //
 //	    compat v4|v5
 //	    client [on|off]
@@ -173,6 +180,11 @@ func words() map[string]word {
 		"auto_redirect": {parse: func(p *parser) error { return p.toggle(&p.config.AutoRedirect) }, once: true},
 		"compat":        {parse: func(p *parser) error { return p.oneOf(&p.config.Compat, dialects, nil) }, once: true},
 		"callbacks":     {parse: (*parser).callbacks, once: true},
+		"store":         {parse: (*parser).store, once: true},
+		"email":         {parse: (*parser).email, once: true},
+		"passkeys":      {parse: (*parser).passkeys, once: true},
+		"tokens":        {parse: func(p *parser) error { return p.toggle(&p.config.Tokens) }, once: true},
+		"account":       {parse: (*parser).account, once: true},
 		"client":        {parse: func(p *parser) error { return p.toggle(&p.config.Client) }, once: true},
 	}
 }
@@ -180,8 +192,8 @@ func words() map[string]word {
 // unavailable lists the words of the grammar that this version does not have.
 // They are refused by name: a rule that is ignored opens a door.
 var unavailable = []string{
-	"email", "passkeys", "callback_origin", "store", "api", "bearer",
-	"assertion", "access_token", "step_up", "forward_auth", "tokens", "account",
+	"callback_origin", "api", "bearer",
+	"assertion", "access_token", "step_up", "forward_auth",
 	"logout", "initiate_login", "portal", "theme", "locale", "translations",
 	"health",
 }

@@ -15,8 +15,13 @@ import (
 
 // preset adds a provider that needs no more than its name.
 func (p *parser) preset(name string) error {
-	if name == presetCredentials {
+	switch name {
+	case presetCredentials:
 		return p.Errf("'%s' needs a file: write 'users <file>' in a block", name)
+	case presetEmail:
+		return p.Errf("'%s' needs a sender and a mail server: write 'email <from> <smtp url>' in a block", name)
+	case presetPasskey:
+		return p.Errf("'%s' is written 'passkeys', in a block", name)
 	}
 	if err := checkPreset(name); err != nil {
 		return p.WrapErr(err)
@@ -91,6 +96,7 @@ var nextAuthProviders = strings.Fields(`
 //	    profile       id|name|email|image <claim path>...
 //	    param         <name> <value>
 //	    form_action   <origin>...
+//	    allow_email_linking [on|off]
 //	    timeout       <duration>
 //	}
 func (p *parser) provider() error {
@@ -100,8 +106,13 @@ func (p *parser) provider() error {
 	}
 	added := new(Provider)
 	added.Preset = args[0]
-	if added.Preset == presetCredentials {
+	switch added.Preset {
+	case presetCredentials:
 		return p.Errf("provider '%s' is written 'users <file>'", added.Preset)
+	case presetEmail:
+		return p.Errf("provider '%s' is written 'email <from> <smtp url>'", added.Preset)
+	case presetPasskey:
+		return p.Errf("provider '%s' is written 'passkeys'", added.Preset)
 	}
 	if err := checkPreset(added.Preset); err != nil {
 		return p.WrapErr(err)
@@ -156,11 +167,12 @@ func (p *parser) guest(added *Provider) error {
 
 var providerWords = []string{
 	"name", "client_id", "client_secret", "issuer", "authorization", "token", "userinfo", "jwks",
-	"scope", "checks", "client_auth", "id_token_alg", "profile", "param", "form_action", "timeout",
+	"scope", "checks", "client_auth", "id_token_alg", "profile", "param", "form_action",
+	"allow_email_linking", "timeout",
 }
 
 // unavailableProviderWords are in the grammar, but not in this version.
-var unavailableProviderWords = []string{"response_mode", "pushed_authorization", "allow_email_linking"}
+var unavailableProviderWords = []string{"response_mode", "pushed_authorization"}
 
 func (p *parser) providerBlock(to *Provider) error {
 	seen := make(map[string]bool)
@@ -212,6 +224,11 @@ func (p *parser) providerWord(name string, to *Provider) error {
 		return p.param(&to.Params)
 	case "form_action":
 		return p.arguments(&to.FormAction)
+	case "allow_email_linking":
+		var on *bool
+		err := p.toggle(&on)
+		to.AllowEmailLinking = on != nil && *on
+		return err
 	case "timeout":
 		var d caddy.Duration
 		err := p.duration(&d)

@@ -176,9 +176,9 @@ func (p *parser) limit() error {
 	}
 	p.config.Limit = l
 	return p.block("limit", func(name string) error {
-		to, ok := map[string]*string{"sign_in": &l.SignIn, "account": &l.Account, "client": &l.Client}[name]
+		to, ok := map[string]*string{"sign_in": &l.SignIn, "account": &l.Account, "client": &l.Client, "mail": &l.Mail, "mail_client": &l.MailClient}[name]
 		if !ok {
-			return p.unknown("limit", []string{"sign_in", "account", "client"}, nil)
+			return p.unknown("limit", []string{"sign_in", "account", "client", "mail", "mail_client"}, nil)
 		}
 		if err := p.argument(to); err != nil {
 			return err
@@ -220,9 +220,10 @@ func (p *parser) pages() error {
 // session parses:
 //
 //	session {
-//	    strategy      jwt
+//	    strategy      jwt|database
 //	    max_age       <duration>
 //	    update_age    <duration>
+//	    idle          <duration>
 //	    cookie_domain <domain>
 //	    cookie_prefix <prefix>
 //	    secure        on|off|auto
@@ -238,11 +239,13 @@ func (p *parser) session() error {
 	return p.block("session", func(name string) error {
 		switch name {
 		case "strategy":
-			return p.oneOf(&s.Strategy, []string{"jwt"}, []string{"database"})
+			return p.oneOf(&s.Strategy, []string{strategyJWT, strategyDatabase}, nil)
 		case "max_age":
 			return p.duration(&s.MaxAge)
 		case "update_age":
 			return p.duration(&s.UpdateAge)
+		case "idle":
+			return p.duration(&s.Idle)
 		case "cookie_domain":
 			return p.argument(&s.CookieDomain)
 		case "cookie_prefix":
@@ -258,8 +261,8 @@ func (p *parser) session() error {
 			return err
 		}
 		return p.unknown("session setting", []string{
-			"strategy", "max_age", "update_age", "cookie_domain", "cookie_prefix", "secure", "same_site", "pass_cookie",
-		}, []string{"idle"})
+			"strategy", "max_age", "update_age", "idle", "cookie_domain", "cookie_prefix", "secure", "same_site", "pass_cookie",
+		}, nil)
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyauth/gateway/caddyauth/callbacks"
 	"github.com/caddyauth/gateway/caddyauth/provider"
+	"github.com/caddyauth/gateway/caddyauth/provider/email"
 )
 
 // Config is what a site configures, and what the global option configures for
@@ -45,6 +46,11 @@ type Config struct {
 
 	// The session and its cookies.
 	Session *Session `json:"session,omitempty"`
+
+	// Where users, accounts and what belongs to them are kept: a guest module in
+	// the namespace `caddyauth.stores`. Default: nowhere, or `bolt` if strategy
+	// `database` needs a store.
+	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=caddyauth.stores inline_key=kind"`
 
 	// Requests that need no session. An identity is still passed on when there
 	// is one. Default: none, everything is private.
@@ -85,6 +91,15 @@ type Config struct {
 	// Default: false.
 	AutoRedirect *bool `json:"auto_redirect,omitempty"`
 
+	// A page where people see and end what is theirs: sessions, accounts, passkeys
+	// and tokens. `on` serves it as `account` below the base path, a path serves it
+	// there instead. Default: `off`.
+	Account string `json:"account,omitempty"`
+
+	// Lets people make personal access tokens on that page, which stand in for a
+	// session as Bearer and as the password of HTTP Basic. Default: false.
+	Tokens *bool `json:"tokens,omitempty"`
+
 	// Expressions in CEL that take part in signing in and in reading sessions.
 	Callbacks *callbacks.Config `json:"callbacks,omitempty"`
 
@@ -94,7 +109,7 @@ type Config struct {
 }
 
 // Provider is one way to sign in. The preset decides which of the other fields
-// count: `credentials` reads a users file, a preset that is no built-in one
+// count: `credentials` reads a users file, `email` mails links, a preset that is no built-in one
 // names a guest module in the namespace `caddyauth.providers`, and all others
 // are OpenID Connect or OAuth 2.0.
 type Provider struct {
@@ -104,22 +119,30 @@ type Provider struct {
 	// lines of htpasswd. Changes count within two seconds.
 	File string `json:"file,omitempty"`
 
+	// How preset `email` mails its links.
+	Mail *email.Config `json:"mail,omitempty"`
+
 	// The configuration of a guest module.
 	Module json.RawMessage `json:"module,omitempty"`
 }
 
 // Session configures the session and its cookies.
 type Session struct {
-	// Where sessions live. Only `jwt`, encrypted tokens in the browser's
-	// cookie. Default: `jwt`.
+	// Where sessions live: `jwt`, encrypted tokens in the browser's cookie, or
+	// `database`, rows in the store. A row that was read is believed for two
+	// seconds; what caddyauth ends counts at once. Default: `jwt`.
 	Strategy string `json:"strategy,omitempty"`
 
-	// How long a session lasts after it was last renewed. Default: 30d.
+	// How long a session lasts after it was last renewed or, with idle, after the
+	// person signed in. Default: 30d.
 	MaxAge caddy.Duration `json:"max_age,omitempty"`
 
-	// How old a token must be for traffic through the gate to renew it.
-	// Default: 1d.
+	// How long ago a session must have been renewed for traffic through the gate
+	// to renew it again. Default: 1d, with idle half of that at most.
 	UpdateAge caddy.Duration `json:"update_age,omitempty"`
+
+	// How long a session lasts without being used. Default: max_age alone counts.
+	Idle caddy.Duration `json:"idle,omitempty"`
 
 	// The Domain attribute of the session cookie, which shares a session among
 	// subdomains. Default: none, the cookie belongs to the host alone.
@@ -210,6 +233,13 @@ type Limit struct {
 	// Default: `60/1m`.
 	Client string `json:"client,omitempty"`
 
+	// Links mailed to one address. What is too much is not mailed, and looks as if
+	// it were. Default: `5/15m`.
+	Mail string `json:"mail,omitempty"`
+
+	// Links that one client address has mailed. Default: `20/15m`.
+	MailClient string `json:"mail_client,omitempty"`
+
 	// Turns the limits off.
 	Off bool `json:"off,omitempty"`
 }
@@ -244,3 +274,13 @@ func (p *Provider) id() string {
 	}
 	return p.Preset
 }
+
+// The values of Config.Account that are no path.
+const (
+	accountOn  = "on"
+	accountOff = "off"
+)
+
+func (c *Config) hasAccount() bool { return c.Account != "" && c.Account != accountOff }
+
+func (c *Config) hasTokens() bool { return c.Tokens != nil && *c.Tokens }

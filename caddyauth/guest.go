@@ -15,6 +15,8 @@ const (
 	modulePrefix      = providerNamespace + "."
 
 	presetCredentials = "credentials"
+	presetEmail       = "email"
+	presetPasskey     = "passkey"
 	guestDev          = "dev"
 )
 

@@ -15,6 +15,7 @@ import (
 	"github.com/caddyauth/gateway/caddyauth/cookie"
 	"github.com/caddyauth/gateway/caddyauth/gate"
 	"github.com/caddyauth/gateway/caddyauth/session"
+	"github.com/caddyauth/gateway/caddyauth/store"
 )
 
 func init() {
@@ -103,6 +104,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.serveAPI(w, r, original)
 		return nil
 	}
+	if s.isAccountPage(original) {
+		h.serveAPI(w, r, &url.URL{Path: s.basePath + "/account", RawQuery: original.RawQuery})
+		return nil
+	}
 	read := func() (*session.Session, error) { return s.read(r) }
 	d := s.policy.Decide(r, original, read)
 	var renewed []cookie.Cookie
@@ -177,7 +182,7 @@ func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, err error)
 // way back, the cookies of a renewed session.
 func (h *Handler) pass(w http.ResponseWriter, r *http.Request, d gate.Decision, renewed []cookie.Cookie, next caddyhttp.Handler) error {
 	s := h.site
-	if d.Err != nil {
+	if d.Err != nil && !errors.Is(d.Err, store.ErrUnavailable) {
 		h.log.Warn("a request passes although something failed", zap.String("reason", string(d.Reason)), zap.Error(d.Err))
 	}
 	rules := gate.ResponseRules{Private: d.Session != nil || d.Candidate != nil, Owned: s.ownedCookie, Cookies: renewed}
@@ -200,6 +205,7 @@ func (s *site) introduce(r *http.Request, d gate.Decision) {
 	if s.ownedCookie != nil {
 		cookie.StripRequest(r.Header, s.ownedCookie)
 	}
+	s.stripToken(r)
 }
 
 // gateSite is what the gate's answers need to know of a request's site.
@@ -258,6 +264,9 @@ func (h *Handler) logRefusal(r *http.Request, d gate.Decision, reference string)
 		level, message = zap.InfoLevel, "request refused"
 	case gate.Unavailable:
 		level, message = zap.ErrorLevel, "sessions are not available"
+		if errors.Is(d.Err, store.ErrUnavailable) {
+			level = zap.DebugLevel // the store's own line says it once
+		}
 	}
 	c := h.log.Check(level, message)
 	if c == nil {

@@ -17,11 +17,13 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddyauth/gateway/caddyauth"
@@ -31,9 +33,16 @@ import (
 // secret seals the sessions of tests that do not want a generated one.
 const secret = "glue-test-secret-0123456789abcdefghij"
 
+// asCaddy is the environment variable that makes this program the command caddy.
+const asCaddy = "CADDYAUTH_TEST_AS_CADDY"
+
 // TestMain gives Caddy homes of its own, and takes settings of the machine's
 // away that it would read.
 func TestMain(m *testing.M) {
+	if os.Getenv(asCaddy) != "" {
+		caddycmd.Main()
+		return
+	}
 	dir, err := os.MkdirTemp("", "caddyauth-test-")
 	if err != nil {
 		panic(err)
@@ -122,7 +131,27 @@ func (s *server) load(global, config string) error {
 	if err != nil {
 		return fmt.Errorf("adapting: %w\n%s", err, s.config)
 	}
-	return caddy.Load(raw, true)
+	return caddy.Load(unkept(s.t, raw), true)
+}
+
+// unkept is a configuration that Caddy does not keep in its home: it found that
+// before TestMain gave it another.
+func unkept(t testing.TB, raw []byte) []byte {
+	t.Helper()
+	var config map[string]any
+	if err := json.Unmarshal(raw, &config); err != nil {
+		t.Fatal(err)
+	}
+	admin, ok := config["admin"].(map[string]any)
+	if !ok {
+		t.Fatalf("no admin options in %s", raw)
+	}
+	admin["config"] = map[string]any{"persist": false}
+	raw, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
 }
 
 // loadError returns the error that loading a Caddyfile fails with.
@@ -259,7 +288,7 @@ func (b *browser) do(method, target string, form url.Values, header ...string) a
 	resp, err := b.Do(r)
 	// Right after a reload, the listener of the old configuration may take a
 	// connection and close it. Caddy does so without any module, too.
-	for tries := 0; err != nil && errors.Is(err, io.EOF) && method == http.MethodGet && tries < 3; tries++ {
+	for tries := 0; (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)) && method == http.MethodGet && tries < 3; tries++ {
 		resp, err = b.Do(r)
 	}
 	if err != nil {

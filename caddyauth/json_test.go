@@ -76,7 +76,7 @@ func TestJSONMistakes(t *testing.T) {
 	for _, c := range []struct{ handler, want string }{
 		{ok + `, "alow": []`, `json: unknown field "alow"`},
 		{`"providers": [{"preset": "dev", "secret": "x"}]`, `json: unknown field "secret"`},
-		{ok + `, "session": {"idle": "1h"}`, `json: unknown field "idle"`},
+		{ok + `, "session": {"idel": "1h"}`, `json: unknown field "idel"`},
 		{ok + `, "allow": [{"subject": "any", "paths": ["/x"]}]`, `json: unknown field "paths"`},
 		{ok + `, "public": [{"paths": ["/x"]}]`, `json: unknown field "paths"`},
 		{ok + `, "headers": {"X-Y": "name"}`, `json: unknown field "X-Y"`},
@@ -87,7 +87,7 @@ func TestJSONMistakes(t *testing.T) {
 		{`"providers": [{"preset": "gitlab"}]`, `caddyauth: provider 'gitlab' is not available in this version of caddyauth`},
 		{`"providers": [{}]`, `caddyauth: unknown provider ''`},
 		{`"providers": [{"preset": "dev"}, {"preset": "dev"}]`, `caddyauth: provider id 'dev' is used twice`},
-		{ok + `, "session": {"strategy": "database"}`, `caddyauth: session strategy "database" is not available`},
+		{ok + `, "session": {"strategy": "cookie"}`, `caddyauth: session strategy "cookie": it is jwt or database`},
 		{ok + `, "session": {"secure": "maybe"}`, `caddyauth: session secure "maybe": it is on, off or auto`},
 		{ok + `, "session": {"same_site": "Lax"}`, `caddyauth: session same_site "Lax": it is lax, strict or none`},
 		{ok + `, "session": {"max_age": -1}`, `caddyauth: session max_age -1ns: it must not be negative`},

@@ -28,6 +28,11 @@ func merge(global, site *Config) (*Config, error) {
 	setDefault(&merged.Compat, global.Compat)
 	setDefault(&merged.Callbacks, global.Callbacks)
 	setDefault(&merged.Client, global.Client)
+	setDefault(&merged.Account, global.Account)
+	setDefault(&merged.Tokens, global.Tokens)
+	if merged.StoreRaw == nil {
+		merged.StoreRaw = global.StoreRaw
+	}
 	for _, list := range []struct{ to, from *[]string }{
 		{&merged.Secret, &global.Secret}, {&merged.Roles, &global.Roles}, {&merged.Groups, &global.Groups},
 	} {

@@ -32,6 +32,7 @@ func (s *site) settle() error {
 		// Before the hosts are looked at: the variable may name one.
 		reach = append(reach, s.adoptEnv())
 	}
+	reach = append(reach, s.checkMail())
 	if err := errors.Join(append(s.checkLoopback(), reach...)...); err != nil {
 		return s.problems(err)
 	}
@@ -108,7 +109,7 @@ func (s *site) announce() {
 		origin = guessOrigin(s.server, s.hosts[0])
 	}
 	for _, p := range s.providers {
-		if p.Info().Type == provider.TypeCredentials {
+		if _, ok := p.(provider.OAuth); !ok {
 			continue
 		}
 		s.log.Info("callback URL to register with the provider",

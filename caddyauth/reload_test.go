@@ -20,8 +20,8 @@ import (
 )
 
 // reloadSite is the site of the reload tests; version makes one configuration
-// differ from the next, and words are further directives.
-func reloadSite(users, upstream string, version int, words ...string) string {
+// differ from the next, store are lines in it, and words are further directives.
+func reloadSite(users, upstream string, version int, store string, words ...string) string {
 	return fmt.Sprintf(`
 # version %d
 http://localhost:{PORT} {
@@ -34,10 +34,11 @@ http://localhost:{PORT} {
 		private /app/*
 		limit off
 		headers
+		%s
 	}
 	reverse_proxy %s
 }
-`, version, strings.Join(words, "\n"), version, users, upstream)
+`, version, strings.Join(words, "\n"), version, users, store, upstream)
 }
 
 // openFiles counts the descriptors of this process.
@@ -68,6 +69,13 @@ func settle(count func() int, limit int) int {
 // answer, with caddyauth and without; clients try again then, as RFC 9112
 // section 9.3.1 allows, and so do these. An answer must be right always.
 func TestRELOAD01And02(t *testing.T) {
+	t.Run("without a store", func(t *testing.T) { reloadUnderLoad(t, "") })
+	t.Run("with a store", func(t *testing.T) {
+		reloadUnderLoad(t, "session {\nstrategy database\n}\nstore bolt "+filepath.Join(t.TempDir(), "store.db"))
+	})
+}
+
+func reloadUnderLoad(t *testing.T, store string) {
 	up := newUpstream(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Header.Get("Remote-User")) })
 	users := usersFile(t)
 	dir, err := os.MkdirTemp("", "caddyauth") // short: the path of a socket has 108 bytes
@@ -82,7 +90,7 @@ func TestRELOAD01And02(t *testing.T) {
 			return new(net.Dialer).DialContext(ctx, "unix", socket)
 		}}
 	}
-	s := start(t, reloadSite(users, up.addr(), 0, bind))
+	s := start(t, reloadSite(users, up.addr(), 0, store, bind))
 	client := func() *browser {
 		b := s.browser()
 		b.Transport = transport()
@@ -102,7 +110,7 @@ func TestRELOAD01And02(t *testing.T) {
 
 	// What a first round of reloads leaves behind is the baseline.
 	for i := range 3 {
-		if err := s.load("", reloadSite(users, up.addr(), i, bind)); err != nil {
+		if err := s.load("", reloadSite(users, up.addr(), i, store, bind)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -155,7 +163,7 @@ func TestRELOAD01And02(t *testing.T) {
 	hammer("/app/x", endedCookie, true, 401, "SessionRequired")
 
 	for i := range 100 {
-		if err := s.load("", reloadSite(users, up.addr(), i, bind)); err != nil {
+		if err := s.load("", reloadSite(users, up.addr(), i, store, bind)); err != nil {
 			t.Errorf("RELOAD-01 load %d: %v", i, err)
 			break
 		}
@@ -190,7 +198,7 @@ func TestRELOAD01And02(t *testing.T) {
 func TestRELOAD03BrokenConfiguration(t *testing.T) {
 	up := newUpstream(t, nil)
 	users := usersFile(t)
-	s := start(t, reloadSite(users, up.addr(), 7))
+	s := start(t, reloadSite(users, up.addr(), 7, ""))
 	b := s.browser()
 	b.password("alice", "alice", "/")
 	goroutines := runtime.NumGoroutine()

@@ -1,20 +1,13 @@
 package caddyauth
 
 import (
-	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
 	"github.com/caddyauth/gateway/caddyauth/dialect"
@@ -150,122 +143,4 @@ func resolve(value string) (string, error) {
 		return "", fmt.Errorf("%w (is the variable set in Caddy's own environment?)", err)
 	}
 	return s, nil
-}
-
-const (
-	secretKey  = "caddyauth/secret"
-	secretLock = "caddyauth_secret"
-)
-
-// generatedSecret is the secret of sites that configure none. It is made once
-// and kept in Caddy's storage, so that every instance on that storage has the
-// same. The zero value must not be used.
-type generatedSecret struct {
-	storage certmagic.Storage
-	log     *zap.Logger
-
-	mu    sync.Mutex
-	value string
-	// flight is closed when the attempt under way ends; nil if there is none.
-	flight chan struct{}
-	// failed is when the storage last failed, and err how: while it is down,
-	// requests do not queue up for it.
-	failed time.Time
-	err    error
-}
-
-// retrySecret is how long a failure of the storage is remembered.
-const retrySecret = 2 * time.Second
-
-// errStorage says that the secret cannot be had from Caddy's storage.
-var errStorage = errors.New("Caddy's storage is not available")
-
-// get returns the secret, making it if there is none yet. Those who ask while
-// it is being fetched wait for that one attempt, as long as they like; the
-// attempt itself ends with nobody's request.
-func (g *generatedSecret) get(ctx context.Context) (string, error) {
-	g.mu.Lock()
-	if g.value != "" || g.err != nil && time.Since(g.failed) < retrySecret {
-		defer g.mu.Unlock()
-		return g.value, g.err
-	}
-	if g.flight == nil {
-		g.flight = make(chan struct{})
-		go g.fetch(context.WithoutCancel(ctx), g.flight)
-	}
-	flight := g.flight
-	g.mu.Unlock()
-
-	// A storage that does not heed its context must not hold requests.
-	ctx, cancel := context.WithTimeout(ctx, secretPatience+time.Second)
-	defer cancel()
-	select {
-	case <-flight:
-	case <-ctx.Done():
-		return "", fmt.Errorf("%w: %w", errStorage, ctx.Err())
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.value, g.err
-}
-
-// fetch is the one attempt.
-func (g *generatedSecret) fetch(ctx context.Context, flight chan struct{}) {
-	ctx, cancel := context.WithTimeout(ctx, secretPatience)
-	defer cancel()
-	value, err := g.loadOrMake(ctx)
-
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.value, g.err = value, nil
-	if err != nil {
-		g.failed, g.err = time.Now(), fmt.Errorf("%w: %w", errStorage, err)
-	}
-	g.flight = nil
-	close(flight)
-}
-
-// loadOrMake reads the secret under a lock that all instances on the storage
-// share: of two that start together, one makes it and the other finds it.
-func (g *generatedSecret) loadOrMake(ctx context.Context) (string, error) {
-	if value, err := g.load(ctx); err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return value, err
-	}
-	if err := g.storage.Lock(ctx, secretLock); err != nil {
-		return "", fmt.Errorf("locking: %w", err)
-	}
-	defer func() {
-		// The request may be gone; the lock must not stay.
-		if err := g.storage.Unlock(context.WithoutCancel(ctx), secretLock); err != nil {
-			g.log.Error("unlocking the secret", zap.Error(err))
-		}
-	}()
-	value, err := g.load(ctx)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return value, err
-	}
-	var b [32]byte
-	rand.Read(b[:]) // never fails, see crypto/rand
-	value = base64.StdEncoding.EncodeToString(b[:])
-	if err := g.storage.Store(ctx, secretKey, []byte(value)); err != nil {
-		return "", fmt.Errorf("storing: %w", err)
-	}
-	g.log.Info("made a secret for session tokens and keeps it in Caddy's storage; to pin it, set 'secret' or AUTH_SECRET",
-		zap.String("key", secretKey))
-	return value, nil
-}
-
-func (g *generatedSecret) load(ctx context.Context) (string, error) {
-	b, err := g.storage.Load(ctx, secretKey)
-	if err != nil {
-		return "", err
-	}
-	value := strings.TrimSpace(string(b))
-	if len(value) < minSecret {
-		// A half-written or emptied key. Sealing with it would be worse than
-		// refusing: delete the key to have another one made.
-		return "", fmt.Errorf("storage key %s holds %d characters, at least %d are needed: delete it to have a new one made",
-			secretKey, len(value), minSecret)
-	}
-	return value, nil
 }

@@ -19,7 +19,15 @@ import (
 )
 
 func newGenerated(storage certmagic.Storage) *generatedSecret {
-	return &generatedSecret{storage: storage, log: zap.NewNop()}
+	return &generatedSecret{storage: storage, log: zap.NewNop(), now: time.Now, pacing: defaultPacing}
+}
+
+// one is the only secret of a set, empty if there are more or none.
+func one(secrets []string, err error) (string, error) {
+	if len(secrets) != 1 {
+		return "", err
+	}
+	return secrets[0], err
 }
 
 // TestGeneratedSecretAgrees starts several instances at once on one storage, as
@@ -32,12 +40,12 @@ func TestGeneratedSecretAgrees(t *testing.T) {
 	for i := range instances {
 		wg.Go(func() {
 			g := newGenerated(&certmagic.FileStorage{Path: dir})
-			value, err := g.get(t.Context())
+			value, err := one(g.get(t.Context()))
 			// Who waited too long for the lock asks again, as the next request
 			// does.
 			for deadline := time.Now().Add(time.Minute); errors.Is(err, errStorage) && time.Now().Before(deadline); {
 				time.Sleep(retrySecret)
-				value, err = g.get(t.Context())
+				value, err = one(g.get(t.Context()))
 			}
 			if err != nil {
 				t.Error(err)
@@ -54,11 +62,11 @@ func TestGeneratedSecretAgrees(t *testing.T) {
 	if err := strong(values[0]); err != nil {
 		t.Errorf("the generated secret %v", err)
 	}
-	later, err := newGenerated(&certmagic.FileStorage{Path: dir}).get(t.Context())
+	later, err := one(newGenerated(&certmagic.FileStorage{Path: dir}).get(t.Context()))
 	if err != nil || later != values[0] {
 		t.Errorf("after a restart: %q, %v", later, err)
 	}
-	elsewhere, err := newGenerated(&certmagic.FileStorage{Path: t.TempDir()}).get(t.Context())
+	elsewhere, err := one(newGenerated(&certmagic.FileStorage{Path: t.TempDir()}).get(t.Context()))
 	if err != nil || elsewhere == values[0] {
 		t.Errorf("on another storage: %q, %v", elsewhere, err)
 	}
@@ -134,14 +142,14 @@ func TestGeneratedSecretRecovers(t *testing.T) {
 				t.Errorf("right after: %v, asked %d times more", err, storage.calls-calls)
 			}
 			g.failed = time.Now().Add(-retrySecret)
-			value, err := g.get(t.Context())
+			value, err := one(g.get(t.Context()))
 			if err != nil || len(value) < minSecret {
 				t.Fatalf("after the storage came back: %q, %v", value, err)
 			}
 
 			// From then on it is not needed.
 			storage.broken = "load"
-			if again, err := g.get(t.Context()); err != nil || again != value {
+			if again, err := one(g.get(t.Context())); err != nil || again != value {
 				t.Errorf("afterwards: %q, %v", again, err)
 			}
 		})

@@ -23,6 +23,7 @@ import (
 	"github.com/caddyauth/gateway/caddyauth/page"
 	"github.com/caddyauth/gateway/caddyauth/provider"
 	"github.com/caddyauth/gateway/caddyauth/session"
+	"github.com/caddyauth/gateway/caddyauth/store"
 )
 
 // defaultBasePath is NextAuth's.
@@ -50,6 +51,8 @@ type site struct {
 	live      map[string]provider.Live
 	loopback  []string // ids of providers that only loopback sites may have
 
+	store       *openStore // nil: nothing is kept
+	accountPath string     // where the person's own page is, if not below the base path
 	callbacks   *callbacks.Set
 	policy      *gate.Policy
 	headers     *gate.Headers
@@ -77,6 +80,7 @@ type site struct {
 // engine is the part of a site that needs the secret, which may come later
 // than the first request.
 type engine struct {
+	secrets  []string // what it was built with: the first seals
 	sessions *session.Manager
 	api      *authapi.API
 }
@@ -93,8 +97,8 @@ func newSite(ctx caddy.Context, app *App, h *Handler, config *Config) (*site, er
 	}
 	var errs []error
 	for _, step := range []func(caddy.Context) error{
-		s.provisionEvents, s.provisionDialect, s.provisionOrigin, s.provisionSession,
-		s.provisionCallbacks, s.provisionProviders, s.provisionPages,
+		s.provisionEvents, s.provisionDialect, s.provisionOrigin, s.provisionSession, s.provisionStore,
+		s.provisionCallbacks, s.provisionProviders, s.provisionPages, s.provisionAccount,
 		func(ctx caddy.Context) error { return s.provisionGate(ctx, h.Match) },
 		func(caddy.Context) error { _, err := s.rates(); return err },
 	} {
@@ -135,11 +139,10 @@ func (s *site) ready(ctx context.Context) (*engine, error) {
 	}
 	secrets := s.secrets
 	if secrets == nil {
-		generated, err := s.app.secret.get(ctx)
-		if err != nil {
+		var err error
+		if secrets, err = s.app.secret.get(ctx); err != nil {
 			return nil, err
 		}
-		secrets = []string{generated}
 	}
 	s.build.Lock()
 	defer s.build.Unlock()
@@ -149,6 +152,9 @@ func (s *site) ready(ctx context.Context) (*engine, error) {
 	e, err := s.newEngine(secrets)
 	if err != nil {
 		return nil, err
+	}
+	if s.store != nil {
+		s.store.start()
 	}
 	s.engine.Store(e)
 	return e, nil
@@ -160,10 +166,18 @@ func (s *site) newEngine(secrets []string) (*engine, error) {
 		return nil, err
 	}
 	c := s.config.Session
+	ended, driver := s.app.shared.ended, store.Driver(nil)
+	if s.store != nil {
+		ended = s.store.ended
+		if driver, err = s.store.driver(secrets); err != nil {
+			return nil, err
+		}
+	}
 	sessions, err := session.New(session.Options{
-		Dialect: s.dialect, Ring: plain, SecureRing: secure, MaxAge: time.Duration(c.MaxAge), UpdateAge: time.Duration(c.UpdateAge),
+		Dialect: s.dialect, Ring: plain, SecureRing: secure, Store: driver, Database: c.Strategy == strategyDatabase,
+		MaxAge: time.Duration(c.MaxAge), UpdateAge: time.Duration(c.UpdateAge), Idle: time.Duration(c.Idle),
 		Domain: c.CookieDomain, SameSite: c.SameSite,
-		Realms: s.realms, Live: s.alive, Ended: s.app.shared.ended, Log: s.log,
+		Realms: s.realms, Live: s.alive, Ended: ended, Log: s.log,
 	})
 	if err != nil {
 		return nil, err
@@ -174,7 +188,7 @@ func (s *site) newEngine(secrets []string) (*engine, error) {
 	}
 	pages := s.config.Pages
 	api, err := authapi.New(authapi.Options{
-		Providers: s.providers, Sessions: sessions, Secrets: secrets, CookiePrefix: c.CookiePrefix,
+		Providers: s.providers, Sessions: sessions, Store: driver, Foreign: s.store != nil && s.store.plain, Secrets: secrets, Generated: s.secrets == nil, CookiePrefix: c.CookiePrefix,
 		Pages: authapi.Pages{
 			SignIn: pages.SignIn, SignOut: pages.SignOut, Error: pages.Error,
 			VerifyRequest: pages.VerifyRequest, NewUser: pages.NewUser,
@@ -182,12 +196,13 @@ func (s *site) newEngine(secrets []string) (*engine, error) {
 		Page: s.page, Authorize: s.policy.SignIn, Roles: s.config.Roles, Groups: s.config.Groups,
 		Secure: s.forcedSecure(), Needed: s.needed, AutoRedirect: s.config.AutoRedirect != nil && *s.config.AutoRedirect,
 		Limits: limits, Log: s.log, Dialect: s.dialect,
+		Account:   s.accountOptions(),
 		Callbacks: s.callbacks, Events: s.emit, Client: s.config.Client != nil && *s.config.Client,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &engine{sessions: sessions, api: api}, nil
+	return &engine{secrets: secrets, sessions: sessions, api: api}, nil
 }
 
 // rings are the keys of session tokens in plain and in secure cookies. In

@@ -50,7 +50,7 @@ func (s *site) provisionGate(ctx caddy.Context, scope *Match) error {
 		return err
 	}
 	s.policy = policy
-	s.responder = &gate.Responder{Pages: gatePages{s.page}}
+	s.responder = &gate.Responder{Pages: gatePages{s.page}, Basic: s.config.hasTokens()}
 	if !s.config.Session.PassCookie {
 		s.ownedCookie = s.names[0].Owned
 	}

@@ -49,6 +49,8 @@ func (s *site) newProvider(ctx caddy.Context, c *Provider) (provider.Provider, e
 			return nil, fmt.Errorf("users: %w", err)
 		}
 		return provider.NewUsers(c.ID, file, opts)
+	case c.Preset == presetEmail:
+		return s.newEmail(c, opts)
 	case isGuest(c.Preset):
 		if !provider.ValidID(c.id()) {
 			return nil, fmt.Errorf("provider %s: an id has lower-case letters, digits, - and _ only", c.id())
@@ -129,6 +131,9 @@ func (s *site) demandAllow() error {
 		}
 	}
 	for _, p := range s.config.Providers {
+		if p.Preset == presetEmail {
+			return errors.New("anyone with a mail address could sign in: add 'allow domain ...', 'allow email ...' or 'allow any'")
+		}
 		// Asked of the configuration, because the provider itself may be lacking
 		// something else; of the completed one, because placeholders and the
 		// environment may lead to a public service as well.
@@ -151,7 +156,12 @@ func (s *site) alive(current *session.Session) (groups, roles []string, alive bo
 	// A name that was given to somebody else since is another account, and what
 	// the rules know about an address ends with the address.
 	person, ok := l.Live(e.Login)
-	if !ok || person.ID != e.Account || !strings.EqualFold(person.Email, current.User.Email) {
+	if !ok || person.ID != e.Account {
+		return nil, nil, false
+	}
+	// A stored user may go without the file's address, which may be another's.
+	stored := e.User != "" && (person.Email == "" || current.User.Email == "")
+	if !stored && !strings.EqualFold(person.Email, current.User.Email) {
 		return nil, nil, false
 	}
 	if slices.Contains(s.config.Roles, "groups") {

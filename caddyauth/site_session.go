@@ -32,6 +32,12 @@ func (s *site) provisionDialect(caddy.Context) (err error) {
 	return nil
 }
 
+// The values of session.strategy.
+const (
+	strategyJWT      = "jwt"
+	strategyDatabase = "database"
+)
+
 // provisionSession checks the cookie settings and derives the cookie names.
 func (s *site) provisionSession(caddy.Context) error {
 	c := new(Session)
@@ -39,8 +45,14 @@ func (s *site) provisionSession(caddy.Context) error {
 		*c = *s.config.Session // a copy: the global option's is every site's
 	}
 	s.config.Session = c
-	if c.Strategy != "" && c.Strategy != "jwt" {
-		return fmt.Errorf("session strategy %q is not available in this version of caddyauth", c.Strategy)
+	if !slices.Contains([]string{"", strategyJWT, strategyDatabase}, c.Strategy) {
+		return fmt.Errorf("session strategy %q: it is jwt or database", c.Strategy)
+	}
+	if c.Idle < 0 {
+		return fmt.Errorf("session idle %v: it must not be negative", time.Duration(c.Idle))
+	}
+	if longest := cmp.Or(time.Duration(c.MaxAge), session.DefaultMaxAge); c.Idle > 0 && time.Duration(c.Idle) > longest {
+		return fmt.Errorf("session idle %v is longer than max_age %v, which would have no effect: make it shorter", time.Duration(c.Idle), longest)
 	}
 	if c.MaxAge < 0 {
 		return fmt.Errorf("session max_age %v: it must not be negative", time.Duration(c.MaxAge))
@@ -154,7 +166,24 @@ func (s *site) read(r *http.Request) (*session.Session, error) {
 			return nil, err
 		}
 	}
-	return e.sessions.Read(r.Header, s.cookieNames(r))
+	if s.config.hasTokens() {
+		if token, ok := session.TokenOf(r.Header); ok {
+			// Whoever sends one means it: a bad one is not made good by a cookie.
+			return e.sessions.ReadToken(r.Context(), token)
+		}
+	}
+	return e.sessions.Read(r.Context(), r.Header, s.cookieNames(r))
+}
+
+// stripToken takes a personal access token out of a request that is passed on: it
+// is for the gate, and with it an upstream could be anybody who visits it.
+func (s *site) stripToken(r *http.Request) {
+	if !s.config.hasTokens() {
+		return
+	}
+	if _, ok := session.TokenOf(r.Header); ok {
+		r.Header.Del("Authorization")
+	}
 }
 
 // renew returns the cookies of a session that is old enough to be sealed
@@ -162,7 +191,7 @@ func (s *site) read(r *http.Request) (*session.Session, error) {
 // of images need not, and their answers are kept in caches.
 func (s *site) renew(r *http.Request, original *url.URL, current *session.Session) []cookie.Cookie {
 	e := s.engine.Load()
-	if e == nil || r.Method != http.MethodGet || gate.Navigation(r) != gate.Navigate || !e.sessions.Due(current) {
+	if e == nil || current.PAT != nil || r.Method != http.MethodGet || gate.Navigation(r) != gate.Navigate || !e.sessions.Due(current) {
 		return nil
 	}
 	origin, err := s.origin(r)

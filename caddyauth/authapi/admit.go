@@ -11,6 +11,7 @@ import (
 	"github.com/caddyauth/gateway/caddyauth/jwt"
 	"github.com/caddyauth/gateway/caddyauth/provider"
 	"github.com/caddyauth/gateway/caddyauth/session"
+	"github.com/caddyauth/gateway/caddyauth/store"
 )
 
 // signIn is somebody who proved who they are, on the way to a session.
@@ -18,23 +19,34 @@ type signIn struct {
 	provider provider.Provider
 	identity *provider.Identity
 	user     provider.User // as the session will have it
+	profile  provider.User // as the provider has it
+	person   person
 	claims   map[string]any
 	evidence session.Evidence
 
+	// passkey is what the person signs in with, nil if it is anything else.
+	passkey *store.Authenticator
+
 	cookies []cookie.Cookie
+	// session is a preview until it has been issued.
 	session *session.Session
 }
 
 // admit gives a person who proved who they are a session, if the rules and the
 // callback sign_in let them have one, and sends them to where they wanted to go.
 func (q *request) admit(p provider.Provider, identity *provider.Identity) {
-	if identity == nil || identity.User.ID == "" {
-		// A session without a subject would be nobody's.
+	if identity == nil || identity.User.ID == "" || q.api.opts.Store != nil && identity.Account.ProviderAccountID == "" {
+		// A session without a subject would be nobody's, an account without an id
+		// everybody's.
 		q.fail(failure{kind: kindProfile, reason: provider.ReasonProfile, provider: p.Info().ID})
 		return
 	}
-	s := q.newSignIn(p, identity)
-	if !q.issue(s) || !q.allowed(s) || !q.calledBack(s) {
+	q.letIn(q.newSignIn(p, identity))
+}
+
+// letIn is admit for a sign-in that is made.
+func (q *request) letIn(s *signIn) {
+	if !q.identify(s) || !q.preview(s) || !q.stands(s) || !q.allowed(s) || !q.calledBack(s) || !q.settle(s) || !q.shape(s) {
 		return // it has been answered
 	}
 	if s.session == nil {
@@ -45,10 +57,17 @@ func (q *request) admit(p provider.Provider, identity *provider.Identity) {
 		q.fail(s.failure(kindDenied, ReasonVetoed, err))
 		return
 	}
+	if !q.issue(s) || !q.replace(s) {
+		return
+	}
 	if entry := q.api.opts.Log.Check(zap.InfoLevel, "signed in"); entry != nil {
-		entry.Write(q.about(p.Info().ID, identity.User.ID)...)
+		entry.Write(q.about(s.provider.Info().ID, s.identity.User.ID)...)
 	}
 	q.set(s.cookies...)
+	if own := q.api.opts.Pages.NewUser; own != "" && s.person.isNew {
+		q.redirect(own + separator(own) + "callbackUrl=" + q.api.contract.encode(q.callbackURL))
+		return
+	}
 	q.redirect(q.callbackURL)
 }
 
@@ -57,9 +76,20 @@ func (q *request) newSignIn(p provider.Provider, identity *provider.Identity) *s
 	if _, ok := p.(provider.OAuth); ok {
 		s.user.ID = q.api.contract.subject(q, identity)
 	}
+	s.profile = s.user
+	return s
+}
+
+// preview makes the session that is to be decided on.
+func (q *request) preview(s *signIn) bool {
 	s.claims = userClaims(s.user)
 	s.claims[session.EvidenceClaim] = s.evidence
-	return s
+	var err error
+	if s.session, err = q.api.opts.Sessions.Preview(s.claims); err != nil {
+		q.fail(s.failure(kindSession, ReasonSessionFailed, err))
+		return false
+	}
+	return true
 }
 
 func (s *signIn) failure(k kind, why reason, err error) failure {
@@ -79,14 +109,24 @@ func (q *request) allowed(s *signIn) bool {
 	return false
 }
 
-// calledBack runs the callbacks sign_in and jwt. If it is false, they have led
-// to another answer. A callback that ends the session leaves s without one.
+// calledBack runs the callback sign_in. If it is false, that has led to another
+// answer.
 func (q *request) calledBack(s *signIn) bool {
-	set := q.api.opts.Callbacks
-	if set == nil {
+	if q.api.opts.Callbacks == nil {
 		return true
 	}
-	verdict, err := set.SignIn(q.r.Context(), q.signInInput(s))
+	in := q.signInInput(s)
+	if _, ok := s.provider.(provider.OAuth); ok && !s.person.linked {
+		// Whoever it may become the account of: what is asked about is the account.
+		in.User = userObject(s.profile)
+	}
+	return q.verdict(s, in)
+}
+
+// verdict asks the callback sign_in. If it is false, that has led to another
+// answer.
+func (q *request) verdict(s *signIn, in callbacks.SignInInput) bool {
+	verdict, err := q.api.opts.Callbacks.SignIn(q.r.Context(), in)
 	switch {
 	case err != nil:
 		q.fail(s.failure(kindDenied, ReasonCallbackFailed, err))
@@ -98,14 +138,23 @@ func (q *request) calledBack(s *signIn) bool {
 		q.fail(s.failure(kindDenied, ReasonAccessDenied, nil))
 		return false
 	}
-	return q.shape(s)
+	return true
 }
 
-// shape lets the callback jwt change the claims.
+// shape lets the callback jwt change the claims. One that ends the session leaves
+// s without one. A database session has no claims.
 func (q *request) shape(s *signIn) bool {
+	if q.api.opts.Callbacks == nil || q.api.opts.Sessions.Database() {
+		return true
+	}
 	in, before := q.signInInput(s), s.session.Claims
+	trigger := "signIn"
+	if s.person.isNew {
+		trigger = "signUp"
+	}
 	claims, keep, err := q.api.opts.Callbacks.JWT(q.r.Context(), before, callbacks.JWTInput{
-		Trigger: "signIn", User: in.User, Account: in.Account, Profile: in.Profile, Request: in.Request,
+		Trigger: trigger, IsNewUser: s.person.isNew,
+		User: in.User, Account: in.Account, Profile: in.Profile, Request: in.Request,
 	})
 	q.logCallback(s.evidence.Provider, s.identity.User.ID, err)
 	switch {
@@ -117,7 +166,7 @@ func (q *request) shape(s *signIn) bool {
 	}
 	s.claims = rawClaims(unvouched(s.session, claims))
 	s.evidence, _ = evidenceIn(s.claims) // what is too large is reduced from there
-	return q.issue(s)
+	return true
 }
 
 // unvouched keeps rules and upstreams from believing an e-mail address that the
@@ -178,7 +227,10 @@ func (q *request) dropped(s *signIn) {
 	if entry := q.api.opts.Log.Check(zap.InfoLevel, "session dropped by a callback"); entry != nil {
 		entry.Write(q.about(s.provider.Info().ID, s.identity.User.ID)...)
 	}
-	q.api.opts.Sessions.EndAll(q.r.Header, &q.jar.names)
+	if _, err := q.api.opts.Sessions.EndAll(q.r.Context(), q.r.Header, &q.jar.names); err != nil {
+		q.fail(s.failure(kindStore, ReasonStore, err))
+		return
+	}
 	q.set(q.api.opts.Sessions.Clear(q.r.Header, &q.jar.names)...)
 	q.stay()
 	q.redirect(q.callbackURL)
@@ -204,7 +256,7 @@ func (q *request) issue(s *signIn) bool {
 		func() { delete(s.claims, "picture") },
 		func() {},
 	} {
-		s.cookies, s.session, err = q.api.opts.Sessions.Issue(q.r.Header, &q.jar.names, s.claims)
+		s.cookies, s.session, err = q.api.opts.Sessions.Issue(q.r.Context(), q.r.Header, &q.jar.names, s.claims, q.from())
 		if err == nil {
 			return true
 		}
@@ -213,10 +265,37 @@ func (q *request) issue(s *signIn) bool {
 		}
 		reduce()
 	}
-	why := ReasonSessionFailed
-	if errors.Is(err, session.ErrTooLarge) {
+	k, why := kindSession, ReasonSessionFailed
+	switch {
+	case errors.Is(err, session.ErrTooLarge):
 		why = ReasonSessionTooLarge
+	case errors.Is(err, session.ErrUnavailable):
+		k, why = kindStore, ReasonStore
 	}
-	q.fail(s.failure(kindSession, why, err))
+	q.fail(s.failure(k, why, err))
 	return false
+}
+
+// maxUserAgent bounds what is kept of a browser's name.
+const maxUserAgent = 256
+
+// from is the browser that a session is made for.
+func (q *request) from() session.Client {
+	return session.Client{UserAgent: cut(q.r.UserAgent(), maxUserAgent), IP: q.site.ClientIP.String()}
+}
+
+// replace ends the session that the browser had until now: nothing that was in it
+// before a sign-in opens anything after it. Where nothing is stored nobody would
+// list it, and NextAuth leaves it alone.
+func (q *request) replace(s *signIn) bool {
+	if q.api.opts.Store == nil {
+		return true
+	}
+	if _, err := q.api.opts.Sessions.EndAll(q.r.Context(), q.r.Header, &q.jar.names); err != nil {
+		// Nobody gets the other one. If it cannot be ended, it only seems to be there.
+		_ = q.api.opts.Sessions.End(q.r.Context(), s.session)
+		q.fail(s.failure(kindStore, ReasonStore, err))
+		return false
+	}
+	return true
 }

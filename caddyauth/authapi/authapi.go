@@ -20,6 +20,7 @@ import (
 	"github.com/caddyauth/gateway/caddyauth/page"
 	"github.com/caddyauth/gateway/caddyauth/provider"
 	"github.com/caddyauth/gateway/caddyauth/session"
+	"github.com/caddyauth/gateway/caddyauth/store"
 )
 
 // Options configures an API. Providers, Sessions and Secrets are required.
@@ -33,9 +34,24 @@ type Options struct {
 	// Sessions makes, reads and ends sessions.
 	Sessions *session.Manager
 
+	// Store keeps users and their accounts, by NextAuth's rules for linking them.
+	// It is the one that Sessions has, if any. Default: none, and nobody is kept.
+	Store store.Driver
+
+	// Foreign says that the users are those of an application of Auth.js: they
+	// are taken as NextAuth takes them, and what is noted of their addresses is
+	// believed less.
+	Foreign bool
+
 	// Secrets sign the CSRF token and seal the cookies of a flow: the first
 	// one signs and seals, all of them verify and open.
 	Secrets []string
+
+	// Generated says that the secrets change by themselves, and that no
+	// application of Auth.js has the same: each one is then used alone, where
+	// Auth.js makes one text of all of them, so that what was signed before a
+	// change is good after it.
+	Generated bool
 
 	// CookiePrefix begins the name of every cookie. Default: that of the
 	// dialect, "next-auth" or "authjs".
@@ -70,8 +86,8 @@ type Options struct {
 	// NextAuth, which admit everybody and change nothing.
 	Callbacks *callbacks.Set
 
-	// Events is told what happens, under NextAuth's names: signIn, signOut and
-	// session. data makes NextAuth's arguments, without tokens, codes and secrets,
+	// Events is told what happens, under NextAuth's names: signIn, signOut,
+	// session, createUser, updateUser and linkAccount. data makes NextAuth's arguments, without tokens, codes and secrets,
 	// and need not be called if nobody listens. It is called when all is decided
 	// and before the answer is written. An error of signIn refuses the sign-in;
 	// others are logged.
@@ -80,6 +96,9 @@ type Options struct {
 	// Client serves a script for pages without a bundler as {base}/client.js, and
 	// its types as {base}/client.d.ts.
 	Client bool
+
+	// Account serves the person's own page. Default: there is none.
+	Account *AccountOptions
 
 	// AutoRedirect skips the sign-in page when there is one provider only and
 	// it is an OAuth one. See [API.Serve] for when it does not.
@@ -141,13 +160,19 @@ type API struct {
 	embedded  map[string]provider.Embedded
 	csrf      csrfSigner
 	jars      [2]jar // for http and https
+
+	// linkKeys are what the tokens of mailed links are hashed with, the one that
+	// new ones get first.
+	linkKeys []string
+	pace     pace
 }
 
 // jar holds what depends on whether cookies are secure: their names and, as a
 // name is the salt of its key, the keys.
 type jar struct {
-	names                      cookie.Names
-	state, pkce, nonce, notice *jwt.Ring
+	names              cookie.Names
+	state, pkce, nonce *jwt.Ring
+	challenge, notice  *jwt.Ring
 }
 
 // New checks the options and derives all keys. It touches neither network nor
@@ -165,10 +190,15 @@ func New(opts Options) (*API, error) {
 		contract:  c,
 		providers: make(map[string]provider.Provider, len(opts.Providers)),
 		embedded:  make(map[string]provider.Embedded),
-		csrf:      newCSRFSigner(c.csrfKeys(opts.Secrets)),
+		csrf:      newCSRFSigner(opts.signingKeys(c)),
+		linkKeys:  opts.signingKeys(c),
 	}
 	if opts.Client {
 		addClient(c.routes)
+	}
+	a.addPasskeys()
+	if err := a.addAccount(); err != nil {
+		return nil, err
 	}
 	for _, p := range opts.Providers {
 		if err := a.add(p); err != nil {
@@ -183,6 +213,15 @@ func New(opts Options) (*API, error) {
 		a.jars[i] = j
 	}
 	return a, nil
+}
+
+// signingKeys are what CSRF tokens are signed and the tokens of links hashed with:
+// the first one does, all of them are good.
+func (o *Options) signingKeys(c *contract) []string {
+	if o.Generated {
+		return o.Secrets
+	}
+	return c.csrfKeys(o.Secrets)
 }
 
 // complete fills in the defaults.
@@ -212,6 +251,12 @@ func (a *API) add(p provider.Provider) error {
 		return fmt.Errorf("authapi: two providers with the id %q", id)
 	}
 	a.providers[id] = p
+	switch p.(type) {
+	case provider.Email, provider.Passkeys:
+		if a.opts.Store == nil {
+			return fmt.Errorf("authapi: provider %q needs a store", id)
+		}
+	}
 	e, ok := p.(provider.Embedded)
 	if !ok {
 		return nil
@@ -232,6 +277,7 @@ func newJar(d dialect.Dialect, prefix string, secure bool, secrets []string) (ja
 		{&j.state, j.names.State},
 		{&j.pkce, j.names.PKCE},
 		{&j.nonce, j.names.Nonce},
+		{&j.challenge, j.names.Challenge},
 		{&j.notice, j.names.Notice},
 	} {
 		ring, err := jwt.NewRing(d, secrets, k.name)

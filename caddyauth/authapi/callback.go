@@ -14,6 +14,16 @@ func (q *request) callback() {
 	case provider.OAuth:
 		q.init()
 		q.callbackOAuth(p)
+	case provider.Email:
+		q.init()
+		q.callbackEmail(p)
+	case provider.Passkeys:
+		if q.r.Method != http.MethodPost {
+			q.api.contract.callbackByGet(q, p)
+			return
+		}
+		q.init()
+		q.callbackPasskeys(p)
 	case provider.Credentials:
 		if q.r.Method != http.MethodPost {
 			q.api.contract.callbackByGet(q, p)
@@ -46,7 +56,7 @@ func (q *request) callbackOAuth(p provider.OAuth) {
 	case why != "":
 		q.fail(failure{kind: kindCallback, reason: why, provider: id})
 	case !q.mayExchange():
-		q.setRetryAfter()
+		q.setRetryAfter(retryAfter)
 		q.fail(failure{kind: kindCallback, reason: ReasonTooManyAttempts, provider: id})
 	case denied:
 		q.denied(p, params)

@@ -31,9 +31,12 @@ const (
 type attempt struct {
 	value, provider, id string
 	expires             int64 // Unix seconds
+	// user is the stored user whom a new passkey is to be for. Such attempts, and
+	// those to sign in with one, are in a cookie of their own, and need no id.
+	user string
 }
 
-// check is one of the three cookies.
+// check is one of the three cookies, or the one of passkeys.
 type check struct {
 	name string
 	ring *jwt.Ring
@@ -60,6 +63,8 @@ func (j *jar) checks(c provider.Checks) []check {
 func (j *jar) stateCheck() check { return check{j.names.State, j.state, true} }
 func (j *jar) pkceCheck() check  { return check{j.names.PKCE, j.pkce, true} }
 func (j *jar) nonceCheck() check { return check{j.names.Nonce, j.nonce, false} }
+
+func (j *jar) challengeCheck() check { return check{j.names.Challenge, j.challenge, true} }
 
 // begin draws the values of a new flow and sets its cookies. Checks that the
 // provider does not use yield "".
@@ -209,9 +214,16 @@ func checkClaims(attempts []attempt) map[string]any {
 	if attempts[0].id != "" {
 		claims["attempt"] = attempts[0].id
 	}
+	if attempts[0].user != "" {
+		claims["user"] = attempts[0].user
+	}
 	var earlier []any
 	for _, a := range attempts[1:] {
-		earlier = append(earlier, []any{a.value, a.provider, a.expires, a.id})
+		parts := []any{a.value, a.provider, a.expires, a.id}
+		if a.user != "" {
+			parts = append(parts, a.user)
+		}
+		earlier = append(earlier, parts)
 	}
 	if earlier != nil {
 		claims["earlier"] = earlier
@@ -249,6 +261,8 @@ func openAttempts(ring *jwt.Ring, token string, now time.Time) []attempt {
 			newest.provider = v.String()
 		case "attempt":
 			newest.id = v.String()
+		case "user":
+			newest.user = v.String()
 		case "earlier":
 			earlier = parseEarlier(v)
 		default:
@@ -269,7 +283,7 @@ func openAttempts(ring *jwt.Ring, token string, now time.Time) []attempt {
 	return valid
 }
 
-// parseEarlier reads arrays of value, provider, expiry and id.
+// parseEarlier reads arrays of value, provider, expiry, id and perhaps user.
 func parseEarlier(v jwt.Value) []attempt {
 	var list []attempt
 	v.Elements(func(e jwt.Value) bool {
@@ -285,6 +299,8 @@ func parseEarlier(v jwt.Value) []attempt {
 				a.expires, _ = part.Int()
 			case 3:
 				a.id = part.String()
+			case 4:
+				a.user = part.String()
 			}
 			i++
 			return true
@@ -297,6 +313,6 @@ func parseEarlier(v jwt.Value) []attempt {
 
 // live reports whether the browser is signed in.
 func (q *request) live() bool {
-	s, err := q.api.opts.Sessions.Read(q.r.Header, &q.jar.names)
+	s, err := q.api.opts.Sessions.Read(q.r.Context(), q.r.Header, &q.jar.names)
 	return err == nil && s.Identified()
 }

@@ -14,7 +14,7 @@ func (q *request) callbackCredentials(p provider.Credentials) {
 	id, account := p.Info().ID, accountOf(p, q.body)
 	wrong := failure{kind: kindCredentials, provider: id, account: account}
 	if !q.mayTry(id, account) {
-		q.setRetryAfter()
+		q.setRetryAfter(retryAfter)
 		wrong.reason = ReasonTooManyAttempts
 		q.fail(wrong)
 		return

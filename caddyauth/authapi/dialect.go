@@ -82,7 +82,14 @@ type contract struct {
 	// signInNowhere answers the POST of a sign-in with no provider that could
 	// do it, and callbackByGet the GET of a form's callback.
 	signInNowhere func(*request)
-	callbackByGet func(*request, provider.Credentials)
+	callbackByGet func(*request, provider.Provider)
+
+	// linkedIsNew says that a user whom a new account is linked to by the address
+	// counts as a new one.
+	linkedIsNew bool
+
+	// dottedDomain says that an e-mail address needs a dot in its domain.
+	dottedDomain bool
 
 	// endings are what becomes of failures. locate is the address of one, and
 	// keeps tells which of the cookies set so far go with it.
@@ -129,6 +136,22 @@ const (
 	kindSession
 	// kindDenied is a person who may not sign in.
 	kindDenied
+	// kindNotLinked is an account that cannot be this person's.
+	kindNotLinked
+	// kindPasskey is a passkey that cannot be used, and kindPasskeyTaken one that is
+	// another person's.
+	kindPasskey
+	kindPasskeyTaken
+	// kindEmail is a link that could not be mailed, kindLink one that is not
+	// whole, and kindVerification one that is not or no longer good.
+	kindEmail
+	kindLink
+	kindVerification
+	// kindStore is a store that does not answer; kindCreate one that could not
+	// keep a new user, and kindCreateByEmail one who came by a link.
+	kindStore
+	kindCreate
+	kindCreateByEmail
 
 	kinds // how many there are
 )

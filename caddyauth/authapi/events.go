@@ -3,11 +3,13 @@ package authapi
 import (
 	"encoding/json"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/caddyauth/gateway/caddyauth/jwt"
 	"github.com/caddyauth/gateway/caddyauth/session"
+	"github.com/caddyauth/gateway/caddyauth/store"
 )
 
 // The names of events are NextAuth's.
@@ -15,6 +17,10 @@ const (
 	eventSignIn  = "signIn"
 	eventSignOut = "signOut"
 	eventSession = "session"
+
+	eventCreateUser  = "createUser"
+	eventUpdateUser  = "updateUser"
+	eventLinkAccount = "linkAccount"
 )
 
 // emit tells whoever listens what has been decided. The error counts for signIn
@@ -33,20 +39,52 @@ func (q *request) emit(name string, data func() map[string]any) error {
 // signInData are NextAuth's arguments, without what opens doors: the tokens of
 // the account, and what the profile has of the kind.
 func (q *request) signInData(s *signIn) map[string]any {
-	account := q.accountObject(s)
 	data := map[string]any{
-		"user": userObject(s.user),
-		"account": map[string]any{
-			"provider":          account["provider"],
-			"type":              account["type"],
-			"providerAccountId": account["providerAccountId"],
-		},
-		"isNewUser": false,
+		"user":      userObject(s.user),
+		"account":   q.publicAccount(s),
+		"isNewUser": s.person.isNew,
 	}
 	if profile := published(s.identity.Profile); len(profile) > 0 {
 		data["profile"] = profile
 	}
 	return data
+}
+
+// publicAccount is an account without its tokens.
+func (q *request) publicAccount(s *signIn) map[string]any {
+	account := q.accountObject(s)
+	return map[string]any{
+		"provider":          account["provider"],
+		"type":              account["type"],
+		"providerAccountId": account["providerAccountId"],
+	}
+}
+
+// linkData are NextAuth's arguments of linkAccount.
+func (q *request) linkData(s *signIn) map[string]any {
+	data := map[string]any{"user": userObject(s.user), "account": q.publicAccount(s)}
+	if profile := published(s.identity.Profile); len(profile) > 0 {
+		data["profile"] = profile
+	}
+	return data
+}
+
+// signOutData are NextAuth's arguments of signOut: the token or, of a database
+// session, what is known of its row.
+func (q *request) signOutData(s *session.Session) map[string]any {
+	if !q.api.opts.Sessions.Database() {
+		return map[string]any{"token": tokenData(s)}
+	}
+	return map[string]any{"session": map[string]any{
+		"userId": s.User.ID, "expires": s.Expires.UTC().Format(time.RFC3339Nano), "sid": s.Key(),
+	}}
+}
+
+// rowData is what is known of somebody else's browser, whatever the strategy.
+func rowData(row store.Session) map[string]any {
+	return map[string]any{"session": map[string]any{
+		"userId": row.UserID, "expires": row.Expires.UTC().Format(time.RFC3339Nano), "sid": row.ID,
+	}}
 }
 
 // published is a profile, or an object in one, without what is confidential.

@@ -35,6 +35,9 @@ type failure struct {
 func (q *request) fail(f failure) {
 	c := q.api.contract
 	e := c.endings[f.kind]
+	if f.reason == ReasonStore {
+		q.setRetryAfter(storeRetryAfter)
+	}
 	q.cookies = slices.DeleteFunc(q.cookies, func(set cookie.Cookie) bool { return !c.keeps(q, set.Name) })
 	if !e.quiet {
 		reference := q.reference()
@@ -44,7 +47,11 @@ func (q *request) fail(f failure) {
 			provider: f.provider, account: f.account,
 		})
 	}
-	q.send(c.locate(q, e, f), cmp.Or(e.status, http.StatusOK), false)
+	status := http.StatusOK
+	if q.action == "callback" {
+		status = cmp.Or(e.status, status) // what begins a sign-in has no other one
+	}
+	q.send(c.locate(q, e, f), status, false)
 }
 
 // failCSRF answers a form that does not prove where it comes from.

@@ -58,6 +58,7 @@ type scripted struct {
 	startErr error
 	exchange func(provider.CallbackRequest) (*provider.Identity, error)
 
+	mu        sync.Mutex
 	started   []provider.AuthorizationRequest
 	exchanged []provider.CallbackRequest
 }
@@ -66,7 +67,9 @@ func (s *scripted) Info() provider.Info     { return s.info }
 func (s *scripted) Checks() provider.Checks { return s.checks }
 
 func (s *scripted) AuthorizationURL(_ context.Context, r provider.AuthorizationRequest) (string, error) {
+	s.mu.Lock()
 	s.started = append(s.started, r)
+	s.mu.Unlock()
 	if s.startErr != nil {
 		return "", s.startErr
 	}
@@ -90,7 +93,9 @@ func (s *scripted) CheckIssuer(_ context.Context, r provider.CallbackRequest) er
 }
 
 func (s *scripted) Exchange(_ context.Context, r provider.CallbackRequest) (*provider.Identity, error) {
+	s.mu.Lock()
 	s.exchanged = append(s.exchanged, r)
+	s.mu.Unlock()
 	if s.exchange != nil {
 		return s.exchange(r)
 	}
@@ -120,6 +125,8 @@ type passwords struct {
 	users map[string]string
 	asked int
 	err   error
+	// person changes what is known of whoever signs in, as editing a file does.
+	person func(*provider.Identity)
 }
 
 func (p *passwords) Info() provider.Info { return p.info }
@@ -137,12 +144,16 @@ func (p *passwords) Authorize(_ context.Context, f url.Values) (*provider.Identi
 	if !ok || want != f.Get("password") {
 		return nil, provider.ErrCredentials
 	}
-	return &provider.Identity{
+	id := &provider.Identity{
 		User:    provider.User{ID: f.Get("username"), Name: provider.String("Bob")},
 		Account: provider.Account{Type: provider.TypeCredentials, ProviderAccountID: f.Get("username")},
 		Login:   f.Get("username"),
 		Groups:  []string{"paper"},
-	}, nil
+	}
+	if p.person != nil {
+		p.person(id)
+	}
+	return id, nil
 }
 
 // world is a site with its providers, and what it logged.
@@ -156,6 +167,10 @@ type world struct {
 	logs  *observer.ObservedLogs
 	site  Site
 	sess  *session.Manager
+
+	// What a library has besides.
+	shelf   *shelf
+	postman *postman
 }
 
 // newWorld makes the site; change edits its options first.
@@ -183,7 +198,7 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 	}
 	var err error
 	if opts.Sessions == nil {
-		opts.Sessions, err = session.New(sessionOptions(t, w, opts.Dialect, opts.Secrets))
+		opts.Sessions, err = session.New(sessionOptions(t, opts.Now, opts.Dialect, opts.Secrets))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -208,9 +223,9 @@ func inV5(o *Options) {
 
 // sessionOptions has the keys of a dialect: in v5 the cookie's name is their
 // salt.
-func sessionOptions(t testing.TB, w *world, d dialect.Dialect, secrets []string) session.Options {
+func sessionOptions(t testing.TB, now func() time.Time, d dialect.Dialect, secrets []string) session.Options {
 	t.Helper()
-	o := session.Options{Now: w.clock.now}
+	o := session.Options{Now: now}
 	for secure, ring := range map[bool]**jwt.Ring{false: &o.Ring, true: &o.SecureRing} {
 		salt := ""
 		if d == dialect.V5 {
@@ -410,7 +425,7 @@ func (b *browser) session() *session.Session {
 	for _, c := range b.jar {
 		h.Add("Cookie", c.name+"="+c.value)
 	}
-	s, err := b.sess.Read(h, b.api.Names(b.site.Origin))
+	s, err := b.sess.Read(context.Background(), h, b.api.Names(b.site.Origin))
 	if err != nil {
 		return nil
 	}

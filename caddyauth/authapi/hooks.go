@@ -55,7 +55,7 @@ func userObject(u provider.User) map[string]any {
 func (q *request) accountObject(s *signIn) map[string]any {
 	a := s.identity.Account
 	account := map[string]any{
-		"provider":          s.evidence.Provider,
+		"provider":          s.provider.Info().ID,
 		"type":              q.api.contract.providerType(s.provider.Info().Type),
 		"providerAccountId": a.ProviderAccountID,
 	}

@@ -36,6 +36,7 @@ func (q *request) evidence(p provider.Provider, identity *provider.Identity) ses
 		Roles:    lists(identity, q.rolePaths(identity.Profile)),
 		Groups:   lists(identity, q.groupPaths()),
 		AuthTime: q.now.Unix(),
+		Since:    q.now.UnixMilli(),
 	}
 	for _, g := range identity.Groups {
 		if !slices.Contains(e.Groups, g) {

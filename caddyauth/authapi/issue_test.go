@@ -44,6 +44,7 @@ func TestTokenClaims(t *testing.T) {
 	want := session.Evidence{
 		SID: s.Evidence.SID, Provider: "op", Realm: "realm-of-op", Account: "alice-id", Login: "alice",
 		Verified: true, Domain: "example.com", Roles: []string{"reader"}, Groups: []string{"staff"}, AuthTime: 1_790_000_000,
+		Since: w.clock.now().UnixMilli(),
 	}
 	if fmt.Sprint(s.Evidence) != fmt.Sprint(want) || len(s.Evidence.SID) != 32 {
 		t.Errorf("got %+v, want %+v", s.Evidence, want)

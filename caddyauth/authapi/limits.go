@@ -23,9 +23,15 @@ type Limits struct {
 	Account *limit.Limiter
 
 	// Client bounds attempts with a password, whatever the account, from one
-	// client address, as many flows with OAuth providers that it begins, and as
-	// many callbacks that would make us call the provider. Default: 60 a minute.
+	// client address, as many flows with OAuth providers that it begins, as many
+	// callbacks that would make us call the provider, and as many challenges for
+	// passkeys and answers to them. Default: 60 a minute.
 	Client *limit.Limiter
+
+	// Mail bounds the links that are mailed to one address; what is too much is
+	// not mailed, and looks as if it were. MailClient bounds those that one client
+	// address asks for. Default: 5 and 20 in 15 minutes.
+	Mail, MailClient *limit.Limiter
 
 	// ClientLog bounds the lines that one client address adds to the log with
 	// POST {base}/_log and, counted apart, by making callbacks fail.
@@ -40,9 +46,17 @@ func (l *Limits) complete(now func() time.Time) {
 	for _, d := range []struct {
 		limiter **limit.Limiter
 		n       int
-	}{{&l.SignIn, 10}, {&l.Account, 100}, {&l.Client, 60}, {&l.ClientLog, 10}} {
+		per     time.Duration
+	}{
+		{&l.SignIn, 10, time.Minute},
+		{&l.Account, 100, time.Minute},
+		{&l.Client, 60, time.Minute},
+		{&l.ClientLog, 10, time.Minute},
+		{&l.Mail, 5, 15 * time.Minute},
+		{&l.MailClient, 20, 15 * time.Minute},
+	} {
 		if *d.limiter == nil {
-			*d.limiter = limit.New(limit.Rate{N: d.n, Per: time.Minute}, 0, now)
+			*d.limiter = limit.New(limit.Rate{N: d.n, Per: d.per}, 0, now)
 		}
 	}
 }
@@ -71,6 +85,21 @@ func (q *request) mayExchange() bool {
 	return q.api.opts.Limits.Client.Allow("callback\x00" + q.client())
 }
 
+// mayAskOptions and mayAnswer take one of either off the limit: the answers of
+// authenticators cost us their verification.
+func (q *request) mayAskOptions() bool {
+	return q.api.opts.Limits.Client.Allow("passkey options\x00" + q.client())
+}
+
+func (q *request) mayAnswer() bool {
+	return q.api.opts.Limits.Client.Allow("passkey\x00" + q.client())
+}
+
+// mayMail takes one mailed link off the client's limit.
+func (q *request) mayMail() bool {
+	return q.api.opts.Limits.MailClient.Allow("mail\x00" + q.client())
+}
+
 // accountOf is what was typed for a name: the field called username, else email,
 // else the first one that is not a password.
 func accountOf(c provider.Credentials, body fields) string {
@@ -86,7 +115,10 @@ func accountOf(c provider.Credentials, body fields) string {
 	return body.text(first)
 }
 
-// setRetryAfter goes with an answer to a party that reached a limit.
-func (q *request) setRetryAfter() {
-	q.w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
+// storeRetryAfter is what a client is told to wait for a store that is down.
+const storeRetryAfter = 5 * time.Second
+
+// setRetryAfter goes with an answer to a party that should try again later.
+func (q *request) setRetryAfter(wait time.Duration) {
+	q.w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)))
 }

@@ -34,6 +34,25 @@ const (
 	// ReasonSessionFailed: the session could not be made.
 	ReasonSessionFailed provider.Reason = "session_failed"
 
+	// ReasonStore: the store did not answer.
+	ReasonStore provider.Reason = "store_unavailable"
+	// ReasonAccountTaken: the account belongs to another user than the one who is
+	// signed in.
+	ReasonAccountTaken provider.Reason = "account_taken"
+	// ReasonEmailTaken: another user has the e-mail address, and has not signed in
+	// to show that both are one person.
+	ReasonEmailTaken provider.Reason = "email_taken"
+
+	// ReasonSignInAgain: an account is to be linked, and the sign-in that it would
+	// be linked to was too long ago.
+	ReasonSignInAgain provider.Reason = "sign_in_again"
+	// ReasonAddress: what was typed is no e-mail address.
+	ReasonAddress provider.Reason = "address_invalid"
+	// ReasonLink: the mailed link is not whole, or used already.
+	ReasonLink provider.Reason = "link_invalid"
+	// ReasonLinkExpired: the mailed link is too old.
+	ReasonLinkExpired provider.Reason = "link_expired"
+
 	// ReasonStateMissing: the callback has no state, or several.
 	ReasonStateMissing provider.Reason = "state_missing"
 	// ReasonStateCookieMissing: the browser sent no state cookie, most likely
@@ -59,7 +78,8 @@ func Reasons() []provider.Reason {
 	return append(provider.Reasons(),
 		ReasonAccessDenied, ReasonVetoed, ReasonCallbackFailed, ReasonDeclined, ReasonProviderError, ReasonCSRF,
 		ReasonTooManyAttempts, ReasonUnknownProvider, ReasonUnsupported, ReasonSessionTooLarge,
-		ReasonSessionFailed, ReasonStateMissing, ReasonStateCookieMissing,
+		ReasonSessionFailed, ReasonStore, ReasonAccountTaken, ReasonEmailTaken,
+		ReasonSignInAgain, ReasonAddress, ReasonLink, ReasonLinkExpired, ReasonStateMissing, ReasonStateCookieMissing,
 		ReasonStateExpired, ReasonStateInvalid, ReasonStateMismatch,
 		ReasonNonceMissing, ReasonSignedOut)
 }

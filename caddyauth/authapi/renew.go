@@ -39,7 +39,7 @@ type renewal struct {
 // error the renewal holds the session as it was, and no cookies.
 func (q *request) renew(s *session.Session, in callbacks.JWTInput) (renewal, error) {
 	claims, keep := s.Claims, true
-	if set := q.api.opts.Callbacks; set != nil {
+	if set := q.api.opts.Callbacks; set != nil && !q.api.opts.Sessions.Database() {
 		in.Request = q.api.callbackRequest(q.r, q.site)
 		var err error
 		claims, keep, err = set.JWT(q.r.Context(), s.Claims, in)
@@ -47,13 +47,13 @@ func (q *request) renew(s *session.Session, in callbacks.JWTInput) (renewal, err
 		claims = unvouched(s, claims)
 	}
 	if !keep {
-		return q.endDropped(s), nil
+		return q.endDropped(s)
 	}
-	n, err := q.seal(claims)
+	n, err := q.seal(s, claims)
 	if claims != s.Claims && errors.Is(err, session.ErrTooLarge) {
 		q.api.opts.Log.Error("the callbacks make a session too large for cookies: its claims stay as they were",
 			q.about(s.Evidence.Provider, s.AccountID())...)
-		n, err = q.seal(s.Claims)
+		n, err = q.seal(s, s.Claims)
 	}
 	if err != nil {
 		return renewal{session: s, claims: s.Claims}, err
@@ -62,8 +62,8 @@ func (q *request) renew(s *session.Session, in callbacks.JWTInput) (renewal, err
 }
 
 // seal makes the cookies of a session from its claims.
-func (q *request) seal(claims string) (renewal, error) {
-	cookies, s, err := q.api.opts.Sessions.Refresh(q.r.Header, &q.jar.names, claims)
+func (q *request) seal(before *session.Session, claims string) (renewal, error) {
+	cookies, s, err := q.api.opts.Sessions.Refresh(q.r.Context(), q.r.Header, &q.jar.names, before, claims)
 	if err != nil {
 		return renewal{}, err
 	}
@@ -77,10 +77,12 @@ func (q *request) seal(claims string) (renewal, error) {
 	return renewal{session: s, claims: claims, cookies: cookies}, nil
 }
 
-func (q *request) endDropped(s *session.Session) renewal {
+func (q *request) endDropped(s *session.Session) (renewal, error) {
 	if entry := q.api.opts.Log.Check(zap.InfoLevel, "session dropped by a callback"); entry != nil {
 		entry.Write(q.about(s.Evidence.Provider, s.AccountID())...)
 	}
-	q.api.opts.Sessions.End(s)
-	return renewal{cookies: q.api.opts.Sessions.Clear(q.r.Header, &q.jar.names)}
+	if err := q.api.opts.Sessions.End(q.r.Context(), s); err != nil {
+		return renewal{}, err
+	}
+	return renewal{cookies: q.api.opts.Sessions.Clear(q.r.Header, &q.jar.names)}, nil
 }

@@ -117,10 +117,14 @@ func (q *request) crossSitePost() bool {
 	return q.r.Method == http.MethodPost && q.r.Header.Get("Sec-Fetch-Site") == "cross-site"
 }
 
-// signinURL and callbackURLOf are a provider's routes.
+// signinURL, callbackURLOf and optionsURL are a provider's routes.
 func (q *request) signinURL(id string) string { return q.base + "/signin/" + url.PathEscape(id) }
 
 func (q *request) callbackURLOf(id string) string { return q.base + "/callback/" + url.PathEscape(id) }
+
+func (q *request) optionsURL(id string) string {
+	return q.base + "/" + actionOptions + "/" + url.PathEscape(id)
+}
 
 // issuer is where this site serves a provider's identity provider, empty if it
 // serves none.

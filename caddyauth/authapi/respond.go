@@ -5,6 +5,7 @@ import (
 
 	"github.com/caddyauth/gateway/caddyauth/cookie"
 	"github.com/caddyauth/gateway/caddyauth/jwt"
+	"github.com/caddyauth/gateway/caddyauth/provider"
 )
 
 // noStore forbids caching. NextAuth does so on some responses only; every one
@@ -53,7 +54,7 @@ func (q *request) send(to string, status int, location bool) {
 	if c.vary != "" {
 		q.w.Header().Add("Vary", c.vary)
 	}
-	body := c.wantsURL(q)
+	body := q.wantsURL()
 	if location || !body {
 		q.w.Header().Set("Location", to)
 	}
@@ -63,6 +64,19 @@ func (q *request) send(to string, status int, location bool) {
 	}
 	q.writeCookies()
 	q.w.WriteHeader(http.StatusFound)
+}
+
+// wantsURL reports whether the client wants the address in a body. The client for
+// passkeys asks in the way of v5 whatever the dialect, and a script may ask it in
+// that of v4.
+func (q *request) wantsURL() bool {
+	if q.api.contract.wantsURL(q) {
+		return true
+	}
+	if _, ok := q.api.providers[q.providerID].(provider.Passkeys); !ok || q.action != "callback" {
+		return false
+	}
+	return wantsURLV5(q) || wantsURLV4(q)
 }
 
 // json writes a body that is JSON already.

@@ -2,6 +2,7 @@ package authapi
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	"go.uber.org/zap"
@@ -39,14 +40,26 @@ func (q *request) updateSession() {
 // and shows its public part. Cookies that are no session are cleared.
 func (q *request) writeSession(in callbacks.JWTInput) {
 	opts, c := &q.api.opts, q.api.contract
-	s, err := opts.Sessions.Read(q.r.Header, &q.jar.names)
+	s, err := opts.Sessions.Read(q.r.Context(), q.r.Header, &q.jar.names)
+	if errors.Is(err, session.ErrUnavailable) {
+		q.unavailable(err)
+		return
+	}
 	if err != nil {
 		q.set(opts.Sessions.Clear(q.r.Header, &q.jar.names)...)
 		q.json(http.StatusOK, []byte(c.noSession))
 		return
 	}
 	n, err := q.renew(s, in)
-	expires := q.now.Add(opts.Sessions.MaxAge())
+	expires := opts.Sessions.Until(s)
+	switch {
+	case err != nil && n.session == nil:
+		q.unavailable(err)
+		return
+	case opts.Sessions.Database():
+		// The end that the row had, even if it has just been moved, as in NextAuth.
+		expires = s.Expires
+	}
 	if err != nil {
 		// The session at hand is still good; it is only not made longer.
 		opts.Log.Warn("session could not be renewed", append(q.about(s.Evidence.Provider, s.AccountID()), zap.Error(err))...)
@@ -62,6 +75,9 @@ func (q *request) writeSession(in callbacks.JWTInput) {
 	_ = q.emit(eventSession, func() map[string]any {
 		var data map[string]any
 		_ = json.Unmarshal(public, &data)
+		if opts.Sessions.Database() {
+			return map[string]any{"session": data}
+		}
 		return map[string]any{"session": data, "token": tokenData(n.session)}
 	})
 	q.json(http.StatusOK, body)
@@ -73,10 +89,14 @@ func (q *request) shapeSession(body []byte, n renewal, in callbacks.JWTInput) []
 	if set == nil {
 		return body
 	}
-	body, err := set.Session(q.r.Context(), body, callbacks.SessionInput{
+	input := callbacks.SessionInput{
 		Token: n.claims, Trigger: in.Trigger, NewSession: in.Session,
 		Request: q.api.callbackRequest(q.r, q.site),
-	})
+	}
+	if q.api.opts.Sessions.Database() {
+		input.Token, input.User = "", rowUser(n.session)
+	}
+	body, err := set.Session(q.r.Context(), body, input)
 	q.logCallback(n.session.Evidence.Provider, n.session.AccountID(), err)
 	return body
 }

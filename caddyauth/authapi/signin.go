@@ -90,6 +90,9 @@ func (q *request) buttons() []page.Provider {
 			Logo:        info.Logo,
 			FormAction:  info.FormAction,
 		}
+		if _, ok := p.(provider.Passkeys); ok {
+			b.OptionsURL = q.optionsURL(info.ID)
+		}
 		if c, ok := p.(provider.Credentials); ok {
 			b.Fields = formFields(c)
 		}
@@ -134,15 +137,24 @@ func (q *request) opened() bool {
 // navigation reports whether a person opens the address in a window. Where the
 // browser does not say so (plain http), it must at least ask for a page.
 func navigation(h http.Header) bool {
-	for _, name := range []string{"Purpose", "Sec-Purpose", "X-Moz"} {
-		if strings.Contains(h.Get(name), "prefetch") {
-			return false
-		}
+	if prefetches(h) {
+		return false
 	}
 	if mode := h.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode == "navigate" && h.Get("Sec-Fetch-Dest") == "document"
 	}
 	return strings.Contains(h.Get("Accept"), "text/html")
+}
+
+// prefetches reports whether a browser opens the address in advance, which nobody
+// has asked it to.
+func prefetches(h http.Header) bool {
+	for _, name := range []string{"Purpose", "Sec-Purpose", "X-Moz"} {
+		if strings.Contains(h.Get(name), "prefetch") {
+			return true
+		}
+	}
+	return false
 }
 
 // signIn answers POST {base}/signin/:provider.
@@ -155,18 +167,21 @@ func (q *request) signIn() {
 	case !known:
 		q.api.contract.signInNowhere(q)
 	default:
-		if o, ok := p.(provider.OAuth); ok {
-			q.signInOAuth(o)
-			return
+		switch p := p.(type) {
+		case provider.OAuth:
+			q.signInOAuth(p)
+		case provider.Email:
+			q.signInEmail(p)
+		default:
+			// The form of a credentials provider goes to its callback.
+			q.redirect(q.base + "/signin")
 		}
-		// The form of a credentials provider goes to its callback.
-		q.redirect(q.base + "/signin")
 	}
 }
 
 func (q *request) signInOAuth(p provider.OAuth) {
 	if !q.mayBegin() {
-		q.setRetryAfter()
+		q.setRetryAfter(retryAfter)
 		q.fail(failure{kind: kindStart, reason: ReasonTooManyAttempts, provider: p.Info().ID})
 		return
 	}

@@ -14,7 +14,7 @@ func (q *request) signOutPage() {
 		return
 	}
 	account := ""
-	if s, err := q.api.opts.Sessions.Read(q.r.Header, &q.jar.names); err == nil {
+	if s, err := q.api.opts.Sessions.Read(q.r.Context(), q.r.Header, &q.jar.names); err == nil {
 		account = s.Label()
 	}
 	q.writeCookies()
@@ -31,11 +31,17 @@ func (q *request) signOut() {
 		q.failCSRF(kindCSRFSignOut)
 		return
 	}
-	if s := q.api.opts.Sessions.EndAll(q.r.Header, &q.jar.names); s != nil {
+	s, err := q.api.opts.Sessions.EndAll(q.r.Context(), q.r.Header, &q.jar.names)
+	if err != nil {
+		// Somebody who believes to be signed out must be.
+		q.unavailable(err)
+		return
+	}
+	if s != nil {
 		if entry := q.api.opts.Log.Check(zap.InfoLevel, "signed out"); entry != nil {
 			entry.Write(q.about(s.Evidence.Provider, s.AccountID())...)
 		}
-		_ = q.emit(eventSignOut, func() map[string]any { return map[string]any{"token": tokenData(s)} })
+		_ = q.emit(eventSignOut, func() map[string]any { return q.signOutData(s) })
 	}
 	q.set(q.api.opts.Sessions.Clear(q.r.Header, &q.jar.names)...)
 	q.stay()

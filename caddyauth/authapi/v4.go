@@ -34,10 +34,13 @@ func v4() *contract {
 
 		jsonType: "application/json; charset=utf-8", // as Next.js writes it
 
-		wantsURL: func(q *request) bool { return q.body.text("json") == "true" },
+		wantsURL: wantsURLV4,
 
 		encode:      cookie.Encode, // encodeURIComponent
 		verifyQuery: func(string) string { return "" },
+
+		linkedIsNew:  true,
+		dottedDomain: true,
 
 		csrfKeys: func(secrets []string) []string { return secrets },
 		excused:  func(*request) bool { return false },
@@ -66,6 +69,9 @@ const (
 	codeCallback          = "Callback"
 	codeCredentialsSignin = "CredentialsSignin"
 	codeAccessDenied      = "AccessDenied"
+	codeVerification      = "Verification"
+	codeNotLinked         = "OAuthAccountNotLinked"
+	codePasskey           = "WebAuthnVerificationError"
 )
 
 var endingsV4 = [kinds]ending{
@@ -82,6 +88,17 @@ var endingsV4 = [kinds]ending{
 	kindAuthorize:   {page: "error", code: codeCredentialsSignin, named: true, status: http.StatusUnauthorized},
 	kindSession:     {page: "error", code: codeCallback},
 	kindDenied:      {page: "error", code: codeAccessDenied, status: http.StatusForbidden},
+	kindNotLinked:   {page: "error", code: codeNotLinked},
+	kindEmail:       {page: "error", code: "EmailSignin"},
+	kindLink:        {page: "error", code: "configuration"},
+	kindStore:       {page: "error", code: codeCallback},
+	// next-auth has no passkeys. Its sign-in page is where one tries again.
+	kindPasskey:      {page: "signin", code: codePasskey},
+	kindPasskeyTaken: {page: "error", code: codeNotLinked},
+	kindCreate:       {page: "error", code: "OAuthCreateAccount"},
+
+	kindVerification:  {page: "error", code: codeVerification},
+	kindCreateByEmail: {page: "error", code: "EmailCreateAccount"},
 }
 
 // locateV4 sends every failure to the API's own pages, which know about those of
@@ -93,6 +110,8 @@ func locateV4(q *request, e ending, f failure) string {
 	}
 	return to
 }
+
+func wantsURLV4(q *request) bool { return q.body.text("json") == "true" }
 
 // bouncedV4 are the codes that the sign-in page explains, case-sensitively.
 var bouncedV4 = map[string]bool{
@@ -151,7 +170,7 @@ func callbackParamsV4(q *request) fields {
 }
 
 // callbackByGetV4 departs from next-auth, which sends this with status 500.
-func callbackByGetV4(q *request, p provider.Credentials) {
+func callbackByGetV4(q *request, p provider.Provider) {
 	q.init()
 	q.text(http.StatusBadRequest, "Error: Callback for provider type "+p.Info().Type+" not supported")
 }

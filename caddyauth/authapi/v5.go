@@ -50,7 +50,7 @@ func v5() *contract {
 
 		authorizationURL: authorizationURLV5,
 		signInNowhere:    func(q *request) { q.redirect(q.base + "/signin") },
-		callbackByGet:    func(q *request, _ provider.Credentials) { unsupportedV5(q) },
+		callbackByGet:    func(q *request, _ provider.Provider) { unsupportedV5(q) },
 
 		endings: endingsV5,
 		locate:  locateV5,
@@ -80,6 +80,18 @@ var endingsV5 = [kinds]ending{
 	kindAuthorize:   {page: "error", code: codeConfiguration},
 	kindSession:     {page: "error", code: codeConfiguration},
 	kindDenied:      {page: "error", code: codeAccessDenied},
+	kindNotLinked:   {page: "signin", code: codeNotLinked},
+	kindEmail:       {page: "error", code: codeConfiguration},
+	kindLink:        {page: "error", code: codeConfiguration},
+	kindStore:       {page: "error", code: codeConfiguration},
+	// Auth.js calls it a matter of configuration if the passkey is unknown, or the
+	// challenge is not there.
+	kindPasskey:      {page: "error", code: codePasskey},
+	kindPasskeyTaken: {page: "signin", code: "AccountNotLinked"},
+	kindCreate:       {page: "error", code: codeConfiguration},
+
+	kindVerification:  {page: "error", code: codeVerification},
+	kindCreateByEmail: {page: "error", code: codeConfiguration},
 }
 
 // locateV5 sends a failure straight to the site's own page, if it has one.
@@ -107,7 +119,14 @@ func locateV5(q *request, e ending, f failure) string {
 // cookies of a flow are left as the browser has them, so that a request of
 // another site's making cannot end it.
 func keepsV5(q *request, name string) bool {
-	return name == q.jar.names.CSRF || name == q.jar.names.CallbackURL
+	switch name {
+	case q.jar.names.CSRF, q.jar.names.CallbackURL:
+		return true
+	case q.jar.names.Challenge:
+		// It is set where the token was good, and each challenge is for one answer.
+		return true
+	}
+	return false
 }
 
 // withProvider are the actions whose path may go on with a provider's id.
@@ -191,7 +210,7 @@ func errorCodeV5(q *request) (code string, given bool) {
 // pageCodeV5 compares exactly, where the page would not.
 func pageCodeV5(code string) string {
 	switch code {
-	case codeConfiguration, codeAccessDenied, "Verification":
+	case codeConfiguration, codeAccessDenied, codeVerification, codePasskey:
 		return code
 	}
 	return ""

@@ -20,6 +20,7 @@ type Names struct {
 	State       string // sealed state of an attempt
 	PKCE        string // sealed PKCE code verifier of an attempt
 	Nonce       string // sealed OpenID Connect nonce of an attempt
+	Challenge   string // sealed challenge that a passkey is to answer
 	Notice      string // sealed reason of a failure, for the error page
 
 	// Secure says that the site is served over HTTPS: names carry browser
@@ -51,6 +52,7 @@ func NewNames(d dialect.Dialect, prefix string, secure bool) Names {
 		State:       usual + ".state",
 		PKCE:        usual + ".pkce.code_verifier",
 		Nonce:       usual + ".nonce",
+		Challenge:   usual + ".challenge",
 		Notice:      usual + ".notice",
 		Secure:      secure,
 		ChunkSize:   chunkSize(d),

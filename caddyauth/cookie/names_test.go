@@ -16,32 +16,32 @@ func TestNewNames(t *testing.T) {
 	}{
 		{dialect.V4, "", false, Names{
 			Session: "next-auth.session-token", CSRF: "next-auth.csrf-token", CallbackURL: "next-auth.callback-url",
-			State: "next-auth.state", PKCE: "next-auth.pkce.code_verifier", Nonce: "next-auth.nonce", Notice: "next-auth.notice",
+			State: "next-auth.state", PKCE: "next-auth.pkce.code_verifier", Nonce: "next-auth.nonce", Challenge: "next-auth.challenge", Notice: "next-auth.notice",
 			ChunkSize: 3933, owned: "next-auth.",
 		}},
 		{dialect.V4, "next-auth", true, Names{
 			Session: "__Secure-next-auth.session-token", CSRF: "__Host-next-auth.csrf-token", CallbackURL: "__Secure-next-auth.callback-url",
-			State: "__Secure-next-auth.state", PKCE: "__Secure-next-auth.pkce.code_verifier", Nonce: "__Secure-next-auth.nonce", Notice: "__Secure-next-auth.notice",
+			State: "__Secure-next-auth.state", PKCE: "__Secure-next-auth.pkce.code_verifier", Nonce: "__Secure-next-auth.nonce", Challenge: "__Secure-next-auth.challenge", Notice: "__Secure-next-auth.notice",
 			Secure: true, ChunkSize: 3933, owned: "next-auth.",
 		}},
 		{dialect.V4, "gate", true, Names{
 			Session: "__Secure-gate.session-token", CSRF: "__Host-gate.csrf-token", CallbackURL: "__Secure-gate.callback-url",
-			State: "__Secure-gate.state", PKCE: "__Secure-gate.pkce.code_verifier", Nonce: "__Secure-gate.nonce", Notice: "__Secure-gate.notice",
+			State: "__Secure-gate.state", PKCE: "__Secure-gate.pkce.code_verifier", Nonce: "__Secure-gate.nonce", Challenge: "__Secure-gate.challenge", Notice: "__Secure-gate.notice",
 			Secure: true, ChunkSize: 3933, owned: "gate.",
 		}},
 		{dialect.V5, "", false, Names{
 			Session: "authjs.session-token", CSRF: "authjs.csrf-token", CallbackURL: "authjs.callback-url",
-			State: "authjs.state", PKCE: "authjs.pkce.code_verifier", Nonce: "authjs.nonce", Notice: "authjs.notice",
+			State: "authjs.state", PKCE: "authjs.pkce.code_verifier", Nonce: "authjs.nonce", Challenge: "authjs.challenge", Notice: "authjs.notice",
 			ChunkSize: 3936, owned: "authjs.",
 		}},
 		{dialect.V5, "", true, Names{
 			Session: "__Secure-authjs.session-token", CSRF: "__Host-authjs.csrf-token", CallbackURL: "__Secure-authjs.callback-url",
-			State: "__Secure-authjs.state", PKCE: "__Secure-authjs.pkce.code_verifier", Nonce: "__Secure-authjs.nonce", Notice: "__Secure-authjs.notice",
+			State: "__Secure-authjs.state", PKCE: "__Secure-authjs.pkce.code_verifier", Nonce: "__Secure-authjs.nonce", Challenge: "__Secure-authjs.challenge", Notice: "__Secure-authjs.notice",
 			Secure: true, ChunkSize: 3936, owned: "authjs.",
 		}},
 		{dialect.V5, "gate", false, Names{
 			Session: "gate.session-token", CSRF: "gate.csrf-token", CallbackURL: "gate.callback-url",
-			State: "gate.state", PKCE: "gate.pkce.code_verifier", Nonce: "gate.nonce", Notice: "gate.notice",
+			State: "gate.state", PKCE: "gate.pkce.code_verifier", Nonce: "gate.nonce", Challenge: "gate.challenge", Notice: "gate.notice",
 			ChunkSize: 3936, owned: "gate.",
 		}},
 	} {
@@ -49,7 +49,7 @@ func TestNewNames(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("NewNames(%s, %q, %v) = %+v", tt.dialect, tt.prefix, tt.secure, got)
 		}
-		for _, name := range []string{got.Session, got.CSRF, got.CallbackURL, got.State, got.PKCE, got.Nonce, got.Notice} {
+		for _, name := range []string{got.Session, got.CSRF, got.CallbackURL, got.State, got.PKCE, got.Nonce, got.Challenge, got.Notice} {
 			if !got.Owned(name) {
 				t.Errorf("%s is not owned", name)
 			}
@@ -62,12 +62,12 @@ func TestNewNames(t *testing.T) {
 func TestDialectsOwnTheirCookies(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		v4, v5 := NewNames(dialect.V4, "", secure), NewNames(dialect.V5, "", secure)
-		for _, name := range []string{v4.Session, v4.Session + ".0", v4.CSRF, v4.CallbackURL, v4.State, v4.PKCE, v4.Nonce, v4.Notice} {
+		for _, name := range []string{v4.Session, v4.Session + ".0", v4.CSRF, v4.CallbackURL, v4.State, v4.PKCE, v4.Nonce, v4.Challenge, v4.Notice} {
 			if !v4.Owned(name) || v5.Owned(name) {
 				t.Errorf("%s: v4 %v, v5 %v", name, v4.Owned(name), v5.Owned(name))
 			}
 		}
-		for _, name := range []string{v5.Session, v5.Session + ".0", v5.CSRF, v5.CallbackURL, v5.State, v5.PKCE, v5.Nonce, v5.Notice} {
+		for _, name := range []string{v5.Session, v5.Session + ".0", v5.CSRF, v5.CallbackURL, v5.State, v5.PKCE, v5.Nonce, v5.Challenge, v5.Notice} {
 			if v4.Owned(name) || !v5.Owned(name) {
 				t.Errorf("%s: v4 %v, v5 %v", name, v4.Owned(name), v5.Owned(name))
 			}

@@ -43,6 +43,7 @@ const (
 	ReasonNone        Reason = "session_required"    // no session cookie
 	ReasonInvalid     Reason = "session_invalid"     // no token could be opened
 	ReasonExpired     Reason = "session_expired"     // the session has lasted its time
+	ReasonScope       Reason = "token_scope"         // not what the personal access token is for
 	ReasonEnded       Reason = "session_ended"       // signed out, disabled, removed
 	ReasonSubject     Reason = "session_no_subject"  // a token that names nobody
 	ReasonDenied      Reason = "denied"              // a deny line holds

@@ -156,6 +156,9 @@ func (p *Policy) decide(e *evaluation, read func() (*session.Session, error)) De
 		return Decision{Action: SignIn, Reason: reason}
 	}
 	rule, reason, ok := p.admits(e, s)
+	if ok && !e.within(s.PAT) {
+		rule, reason, ok = ruleScope, ReasonScope, false
+	}
 	switch {
 	case ok:
 		return Decision{Action: Pass, Public: public, Session: s, Reason: ReasonSession}

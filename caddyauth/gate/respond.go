@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/caddyauth/gateway/caddyauth/internal/safeurl"
+	"github.com/caddyauth/gateway/caddyauth/session"
 )
 
 // Site is where a request has arrived.
@@ -48,6 +49,10 @@ type Pages interface {
 type Responder struct {
 	// Pages are shown to people. Nil means that they get JSON like everybody.
 	Pages Pages
+
+	// Basic asks programs for a password (RFC 7617), which may be a personal
+	// access token: git and WebDAV clients send none before they are asked.
+	Basic bool
 }
 
 // Respond answers a request that may not pass. A decision to pass is answered
@@ -69,6 +74,9 @@ func (p *Responder) Respond(w http.ResponseWriter, r *http.Request, d Decision, 
 	h.Add("Vary", "Cookie, Accept, Sec-Fetch-Mode, Sec-Fetch-Dest")
 
 	kind := Navigation(r)
+	if _, token := session.TokenOf(r.Header); token && p.Basic {
+		kind = Script // no person opens a page like that
+	}
 	switch d.Action {
 	case SignIn:
 		p.signIn(w, r, d, site, kind)
@@ -95,7 +103,11 @@ func (p *Responder) signIn(w http.ResponseWriter, r *http.Request, d Decision, s
 	}
 	// RFC 9110 section 15.5.2 wants a challenge. Basic would make browsers ask
 	// for a password; a scheme that they do not know leaves it to the script.
-	w.Header()["Www-Authenticate"] = []string{`Session realm="` + realm(site.Origin) + `"`}
+	challenges := []string{`Session realm="` + realm(site.Origin) + `"`}
+	if p.Basic && !fromBrowser(r.Header) {
+		challenges = append(challenges, `Basic realm="`+realm(site.Origin)+`", charset="UTF-8"`)
+	}
+	w.Header()["Www-Authenticate"] = challenges
 	if kind == NavigatePost && p.Pages != nil {
 		p.Pages.Unauthorized(w, r, refusal(r, d, site, kind))
 		return
@@ -134,6 +146,12 @@ func SignInURL(site Site, callbackURL string) string {
 		return u
 	}
 	return u + "?callbackUrl=" + url.QueryEscape(callbackURL)
+}
+
+// fromBrowser reports whether a browser sent the request, which would ask the
+// person for a name and password in a window of its own.
+func fromBrowser(h http.Header) bool {
+	return len(h["Sec-Fetch-Mode"]) > 0 || strings.HasPrefix(first(h, "User-Agent"), "Mozilla/")
 }
 
 // realm makes of an origin what can stand in a quoted string.

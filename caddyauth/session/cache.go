@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 const (
@@ -39,6 +40,8 @@ type entry struct {
 	secure  bool // which of the two rings opened it
 	session *Session
 	size    int
+	// at is when a row was read, in Unix nanoseconds.
+	at int64
 	// fresh is the count of Ended's changes at which the session was last found
 	// not to be ended.
 	fresh atomic.Uint64
@@ -65,14 +68,46 @@ func (c *cache) offer(hash uint64, token string, secure bool, s *Session) *entry
 	if c.seen[hash%cacheSlots].Swap(hash) != hash {
 		return nil
 	}
-	size := entryOverhead + len(token) + len(s.Claims) +
-		16*(len(s.Evidence.Roles)+len(s.Evidence.Groups)+len(s.Evidence.Orgs))
+	size := sizeOf(token, s)
 	if size > cacheBytes/64 {
 		return nil // one person must not push out everybody else
 	}
 	// The token is a part of the request's Cookie line; a clone lets go of it.
 	e := &entry{hash: hash, token: strings.Clone(token), secure: secure, session: s, size: size}
+	c.keep(e)
+	return e
+}
 
+// put keeps a row that was just read: what a second request spares is worth more
+// than the memory.
+func (c *cache) put(hash uint64, token string, s *Session, now time.Time) *entry {
+	e := &entry{hash: hash, token: strings.Clone(token), session: s, at: now.UnixNano(), size: sizeOf(token, s)}
+	if e.size <= cacheBytes/64 {
+		c.keep(e)
+	}
+	return e
+}
+
+// drop forgets what is kept of a token.
+func (c *cache) drop(token string) {
+	hash := c.hash(token)
+	if c.get(hash, token) == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.replace(int(hash%cacheSlots), nil)
+}
+
+// sizeOf is about what an entry takes, in bytes.
+func sizeOf(token string, s *Session) int {
+	return entryOverhead + len(token) + len(s.Claims) +
+		16*(len(s.Evidence.Roles)+len(s.Evidence.Groups)+len(s.Evidence.Orgs))
+}
+
+// keep puts an entry into its slot, and takes out others if that makes too much.
+func (c *cache) keep(e *entry) {
+	hash := e.hash
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.replace(int(hash%cacheSlots), e)
@@ -82,7 +117,6 @@ func (c *cache) offer(hash uint64, token string, secure bool, s *Session) *entry
 			c.replace(c.hand, nil)
 		}
 	}
-	return e
 }
 
 // replace puts e, or nothing, into a slot and keeps count. It needs c.mu.

@@ -15,11 +15,13 @@ func parse(claims string) (*Session, error) {
 		s.take(name, v)
 		return true
 	})
-	if err != nil || !s.times.HasExp {
+	if err != nil {
 		return nil, ErrInvalid
 	}
-	s.IssuedAt = time.Unix(s.times.Iat, 0)
-	s.Expires = time.Unix(s.times.Exp, 0)
+	if s.times.HasExp {
+		s.IssuedAt = time.Unix(s.times.Iat, 0)
+		s.Expires = time.Unix(s.times.Exp, 0)
+	}
 	return s, nil
 }
 
@@ -80,6 +82,14 @@ func (e *Evidence) take(name string, v jwt.Value) {
 		e.Orgs = v.Strings()
 	case "auth_time":
 		e.AuthTime, _ = v.Int()
+	case "user":
+		e.User = v.String()
+	case "since":
+		e.Since, _ = v.Int()
+	case "method":
+		e.Method = v.String()
+	case "passkey":
+		e.Passkey = v.String()
 	}
 }
 

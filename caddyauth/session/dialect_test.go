@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,11 +51,11 @@ func newSite(t testing.TB, d dialect.Dialect, o session.Options, secrets ...stri
 func keep(t *testing.T, m *session.Manager, h http.Header, names *cookie.Names) {
 	t.Helper()
 	for range 4 {
-		if _, err := m.Read(h, names); err != nil {
+		if _, err := m.Read(context.Background(), h, names); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := testing.AllocsPerRun(10, func() { _, _ = m.Read(h, names) }); n != 0 {
+	if n := testing.AllocsPerRun(10, func() { _, _ = m.Read(context.Background(), h, names) }); n != 0 {
 		t.Fatalf("%v allocations: the token is not remembered", n)
 	}
 }
@@ -72,7 +73,7 @@ func TestCOOK13SchemesAreSeparate(t *testing.T) {
 		{"https", s.secure, s.plain},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			cookies, issued, err := s.manager.Issue(http.Header{}, tc.own, claims("sid of "+tc.name))
+			cookies, issued, err := s.manager.Issue(context.Background(), http.Header{}, tc.own, claims("sid of "+tc.name), session.Client{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -83,13 +84,13 @@ func TestCOOK13SchemesAreSeparate(t *testing.T) {
 			moved := http.Header{"Cookie": {tc.not.Session + "=" + cookies[0].Value}}
 			refused := func(when string) {
 				t.Helper()
-				if got, err := s.manager.Read(moved, tc.not); !errors.Is(err, session.ErrInvalid) || got != nil {
+				if got, err := s.manager.Read(context.Background(), moved, tc.not); !errors.Is(err, session.ErrInvalid) || got != nil {
 					t.Errorf("%s: %+v, %v; want ErrInvalid", when, got, err)
 				}
-				if got, err := s.manager.Read(own, tc.not); !errors.Is(err, session.ErrNone) || got != nil {
+				if got, err := s.manager.Read(context.Background(), own, tc.not); !errors.Is(err, session.ErrNone) || got != nil {
 					t.Errorf("%s, under its own name: %+v, %v; want ErrNone", when, got, err)
 				}
-				if got := s.manager.EndAll(moved, tc.not); got != nil {
+				if got, _ := s.manager.EndAll(context.Background(), moved, tc.not); got != nil {
 					t.Errorf("%s: ended %+v", when, got)
 				}
 			}
@@ -100,12 +101,12 @@ func TestCOOK13SchemesAreSeparate(t *testing.T) {
 			for range 4 {
 				refused("remembered")
 			}
-			if got, err := s.manager.Read(own, tc.own); err != nil || got.JTI != issued.JTI {
+			if got, err := s.manager.Read(context.Background(), own, tc.own); err != nil || got.JTI != issued.JTI {
 				t.Errorf("the session itself: %+v, %v", got, err)
 			}
 
 			// Renewed, it is still of its own scheme.
-			renewed, _, err := s.manager.Refresh(own, tc.own, issued.Claims)
+			renewed, _, err := s.manager.Refresh(context.Background(), own, tc.own, issued, issued.Claims)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -119,7 +120,7 @@ func TestCOOK13SchemesAreSeparate(t *testing.T) {
 // is remembered under one name does not stand in the way of the other.
 func TestV4SchemesAreOne(t *testing.T) {
 	s := newSite(t, dialect.V4, session.Options{})
-	cookies, _, err := s.manager.Issue(http.Header{}, s.plain, claims("s1"))
+	cookies, _, err := s.manager.Issue(context.Background(), http.Header{}, s.plain, claims("s1"), session.Client{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +129,7 @@ func TestV4SchemesAreOne(t *testing.T) {
 	keep(t, s.manager, plain, s.plain)
 	for range 3 {
 		for names, h := range map[*cookie.Names]http.Header{s.plain: plain, s.secure: secure} {
-			if got, err := s.manager.Read(h, names); err != nil || got.Evidence.SID != "s1" {
+			if got, err := s.manager.Read(context.Background(), h, names); err != nil || got.Evidence.SID != "s1" {
 				t.Errorf("%s: %+v, %v", names.Session, got, err)
 			}
 		}
@@ -139,14 +140,14 @@ func TestV4SchemesAreOne(t *testing.T) {
 func TestDialectsAreSeparate(t *testing.T) {
 	v4, v5 := newSite(t, dialect.V4, session.Options{}), newSite(t, dialect.V5, session.Options{})
 	for _, tc := range []struct{ from, to site }{{v4, v5}, {v5, v4}} {
-		cookies, _, err := tc.from.manager.Issue(http.Header{}, tc.from.secure, claims("s1"))
+		cookies, _, err := tc.from.manager.Issue(context.Background(), http.Header{}, tc.from.secure, claims("s1"), session.Client{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, names := range []*cookie.Names{tc.to.plain, tc.to.secure} {
 			h := http.Header{"Cookie": {names.Session + "=" + cookies[0].Value}}
 			for range 3 {
-				if got, err := tc.to.manager.Read(h, names); !errors.Is(err, session.ErrInvalid) || got != nil {
+				if got, err := tc.to.manager.Read(context.Background(), h, names); !errors.Is(err, session.ErrInvalid) || got != nil {
 					t.Errorf("%s: %+v, %v", names.Session, got, err)
 				}
 			}
@@ -189,7 +190,7 @@ func TestV5ReadErrors(t *testing.T) {
 	} {
 		t.Run(title, func(t *testing.T) {
 			for range 3 {
-				got, err := s.manager.Read(http.Header{"Cookie": {name + "=" + tc.value}}, s.secure)
+				got, err := s.manager.Read(context.Background(), http.Header{"Cookie": {name + "=" + tc.value}}, s.secure)
 				if !errors.Is(err, tc.want) || (got == nil) != (tc.want != nil) {
 					t.Errorf("%+v, %v; want %v", got, err, tc.want)
 				}
@@ -203,7 +204,7 @@ func TestV5Chunks(t *testing.T) {
 	s := newSite(t, dialect.V5, session.Options{})
 	c := claims("s1")
 	c["x"] = strings.Repeat("x", 5000)
-	cookies, _, err := s.manager.Issue(http.Header{}, s.secure, c)
+	cookies, _, err := s.manager.Issue(context.Background(), http.Header{}, s.secure, c, session.Client{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,11 +212,11 @@ func TestV5Chunks(t *testing.T) {
 		t.Errorf("%d cookies, the first of %d bytes", len(cookies), len(cookies[0].Value))
 	}
 	h := jar(http.Header{}, cookies)
-	if _, err := s.manager.Read(h, s.secure); err != nil {
+	if _, err := s.manager.Read(context.Background(), h, s.secure); err != nil {
 		t.Error(err)
 	}
 	h.Set("Cookie", strings.Replace(h.Get("Cookie"), ".0=", ".2=", 1))
-	if _, err := s.manager.Read(h, s.secure); err == nil {
+	if _, err := s.manager.Read(context.Background(), h, s.secure); err == nil {
 		t.Error("COOK-04 a gap between the chunks")
 	}
 }
@@ -279,14 +280,14 @@ func readMinted(t *testing.T, minted mintedSession) {
 	}
 	h := http.Header{"Cookie": {strings.Join(pairs, "; ")}}
 
-	read, err := s.manager.Read(h, names)
+	read, err := s.manager.Read(context.Background(), h, names)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got, want := tree(t, read.Claims), tree(t, string(minted.Claims)); !reflect.DeepEqual(got, want) {
 		t.Errorf("claims %v; want %v", got, want)
 	}
-	if _, err := s.manager.Read(h, other); !errors.Is(err, session.ErrNone) {
+	if _, err := s.manager.Read(context.Background(), h, other); !errors.Is(err, session.ErrNone) {
 		t.Errorf("under the names of the other scheme: %v", err)
 	}
 	if minted.Shown != nil {
@@ -300,7 +301,7 @@ func readMinted(t *testing.T, minted mintedSession) {
 		}
 	}
 
-	cookies, renewed, err := s.manager.Refresh(h, names, read.Claims)
+	cookies, renewed, err := s.manager.Refresh(context.Background(), h, names, read, read.Claims)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -312,12 +313,12 @@ func readMinted(t *testing.T, minted mintedSession) {
 	if !reflect.DeepEqual(got, want) || renewed.JTI != read.JTI {
 		t.Errorf("renewed %v; want %v", got, want)
 	}
-	if again, err := s.manager.Read(jar(h, cookies), names); err != nil || again.JTI != renewed.JTI {
+	if again, err := s.manager.Read(context.Background(), jar(h, cookies), names); err != nil || again.JTI != renewed.JTI {
 		t.Errorf("after renewal: %+v, %v", again, err)
 	}
 	// NextAuth gives a session no name but the token's, so that has to last.
-	s.manager.End(renewed)
-	if _, err := s.manager.Read(h, names); !errors.Is(err, session.ErrEnded) {
+	_ = s.manager.End(context.Background(), renewed)
+	if _, err := s.manager.Read(context.Background(), h, names); !errors.Is(err, session.ErrEnded) {
 		t.Errorf("the token before the renewal, after sign-out: %v", err)
 	}
 }
@@ -345,7 +346,7 @@ func compact(t *testing.T, raw json.RawMessage) string {
 func BenchmarkReadV5(b *testing.B) {
 	s := newSite(b, dialect.V5, session.Options{})
 	request := func(sid string) http.Header {
-		cookies, _, err := s.manager.Issue(http.Header{}, s.secure, claims(sid))
+		cookies, _, err := s.manager.Issue(context.Background(), http.Header{}, s.secure, claims(sid), session.Client{})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -354,7 +355,7 @@ func BenchmarkReadV5(b *testing.B) {
 	read := func(b *testing.B, headers []http.Header, want error) {
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
-			if _, err := s.manager.Read(headers[i%len(headers)], s.secure); !errors.Is(err, want) {
+			if _, err := s.manager.Read(context.Background(), headers[i%len(headers)], s.secure); !errors.Is(err, want) {
 				b.Fatal(err)
 			}
 		}
@@ -370,7 +371,7 @@ func BenchmarkReadV5(b *testing.B) {
 		read(b, []http.Header{{"Cookie": {flip(value, len(value)-80)}}}, session.ErrInvalid)
 	})
 	b.Run("of another site", func(b *testing.B) {
-		cookies, _, err := newSite(b, dialect.V5, session.Options{}, "another").manager.Issue(http.Header{}, s.secure, claims("s1"))
+		cookies, _, err := newSite(b, dialect.V5, session.Options{}, "another").manager.Issue(context.Background(), http.Header{}, s.secure, claims("s1"), session.Client{})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -2,12 +2,11 @@ package session
 
 import (
 	"cmp"
-	"crypto/rand"
-	"encoding/hex"
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -15,6 +14,7 @@ import (
 	"github.com/caddyauth/gateway/caddyauth/cookie"
 	"github.com/caddyauth/gateway/caddyauth/dialect"
 	"github.com/caddyauth/gateway/caddyauth/jwt"
+	"github.com/caddyauth/gateway/caddyauth/store"
 )
 
 // DefaultMaxAge and DefaultUpdateAge are NextAuth's.
@@ -45,13 +45,25 @@ type Options struct {
 	// as any, in v4 no longer than 30 days. Default: v4.
 	Dialect dialect.Dialect
 
-	// MaxAge is how long a session lasts after it was last sealed.
-	// Default: 30 days.
+	// Store keeps the sessions of strategy database. Those of strategy jwt are
+	// only listed there, and where they were ended. Default: none, and strategy
+	// jwt.
+	Store store.Driver
+
+	// Database is strategy database. It needs a Store.
+	Database bool
+
+	// MaxAge is how long a session lasts after it was last renewed; with Idle, how
+	// long it lasts at all. Default: 30 days.
 	MaxAge time.Duration
 
-	// UpdateAge is how old a token must be for gated traffic to renew it.
-	// Default: one day.
+	// UpdateAge is how long ago a session must have been renewed for traffic to
+	// renew it again. Default: one day; with Idle, half of that at most.
 	UpdateAge time.Duration
+
+	// Idle is how long a session lasts without being used. Default: MaxAge alone
+	// counts, from one renewal to the next.
+	Idle time.Duration
 
 	// Domain and SameSite are attributes of the session cookie. Default: a
 	// cookie for the host alone, and Lax.
@@ -79,9 +91,30 @@ type Options struct {
 
 // Manager reads, makes and ends the sessions of one site.
 type Manager struct {
-	opts    Options
-	cache   *cache
-	scratch sync.Pool // *[]byte, for plaintexts
+	opts     Options
+	strategy strategy
+	tokens   tokens
+}
+
+// strategy is where sessions live.
+type strategy interface {
+	// open finds the session of what a cookie has. The entry is where it is kept
+	// for the next request, and may be nil.
+	open(ctx context.Context, names *cookie.Names, token string) (*Session, *entry, error)
+
+	// issue makes a session and returns what the cookie gets.
+	issue(ctx context.Context, names *cookie.Names, draft *Session, claims map[string]any, now time.Time, from Client) (*Session, string, error)
+
+	// refresh renews a session with these claims.
+	refresh(ctx context.Context, names *cookie.Names, s *Session, claims string, now time.Time) (*Session, string, error)
+
+	// due reports whether traffic should renew the session.
+	due(s *Session, now time.Time) bool
+}
+
+// Client is whom a session is made for, to tell it from others in a list.
+type Client struct {
+	UserAgent, IP string
 }
 
 // New returns a Manager.
@@ -89,51 +122,82 @@ func New(opts Options) (*Manager, error) {
 	if opts.Ring == nil {
 		return nil, errors.New("session: no keys")
 	}
-	if opts.SecureRing == nil {
-		opts.SecureRing = opts.Ring
+	if opts.Database && opts.Store == nil {
+		return nil, errors.New("session: strategy database needs a store")
 	}
-	if opts.MaxAge <= 0 {
-		opts.MaxAge = DefaultMaxAge
+	opts.complete()
+	m := &Manager{opts: opts}
+	m.tokens = tokens{opts: &m.opts, cache: newCache()}
+	if opts.Database {
+		m.strategy = newRows(&m.opts)
+	} else {
+		m.strategy = newSealed(&m.opts)
 	}
-	if opts.UpdateAge <= 0 {
-		opts.UpdateAge = DefaultUpdateAge
-	}
-	if opts.SameSite == "" {
-		opts.SameSite = "Lax"
-	}
-	if opts.Ended == nil {
-		opts.Ended = NewEnded()
-	}
-	if opts.Now == nil {
-		opts.Now = time.Now
-	}
-	if opts.Log == nil {
-		opts.Log = zap.NewNop()
-	}
-	m := &Manager{opts: opts, cache: newCache()}
-	m.scratch.New = func() any { b := make([]byte, 0, 2<<10); return &b }
 	return m, nil
 }
 
-// MaxAge is how long a session lasts after it was last sealed.
-func (m *Manager) MaxAge() time.Duration { return m.opts.MaxAge }
+// complete fills in the defaults.
+func (o *Options) complete() {
+	if o.SecureRing == nil {
+		o.SecureRing = o.Ring
+	}
+	if o.MaxAge <= 0 {
+		o.MaxAge = DefaultMaxAge
+	}
+	if o.UpdateAge <= 0 {
+		o.UpdateAge = DefaultUpdateAge
+	}
+	if o.Idle > 0 {
+		o.UpdateAge = min(o.UpdateAge, o.Idle/2)
+	}
+	if o.SameSite == "" {
+		o.SameSite = "Lax"
+	}
+	if o.Ended == nil {
+		o.Ended = NewEnded()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+}
+
+// until is when a session ends that began at a time and is used now.
+func (o *Options) until(since, now time.Time) time.Time {
+	if o.Idle <= 0 {
+		return now.Add(o.MaxAge)
+	}
+	idle, end := now.Add(o.Idle), since.Add(o.MaxAge)
+	if end.Before(idle) {
+		return end
+	}
+	return idle
+}
+
+// Until is when a session ends if it is renewed now.
+func (m *Manager) Until(s *Session) time.Time { return m.opts.until(s.Since(), m.opts.Now()) }
+
+// Database reports whether sessions live in the store.
+func (m *Manager) Database() bool { return m.opts.Database }
 
 // Read returns the session of a request's cookies. The error is ErrNone,
-// ErrInvalid, ErrExpired or ErrEnded. Where several cookies could be the
-// session, such as a stale one of the parent domain beside a good one, the
+// ErrInvalid, ErrExpired, ErrEnded or ErrUnavailable. Where several cookies could
+// be the session, such as a stale one of the parent domain beside a good one, the
 // first that opens and still counts is it.
-func (m *Manager) Read(h http.Header, names *cookie.Names) (*Session, error) {
+func (m *Manager) Read(ctx context.Context, h http.Header, names *cookie.Names) (*Session, error) {
 	var (
 		found *Session
 		err   = ErrNone
 	)
 	cookie.SessionTokens(h, names.Session, func(token string) bool {
-		s, e := m.open(names, token)
+		s, e := m.open(ctx, names, token)
 		if e == nil {
 			found, err = s, nil
 			return false
 		}
-		if err == ErrNone || err == ErrInvalid {
+		if err == ErrNone || err == ErrInvalid || errors.Is(e, ErrUnavailable) {
 			err = e
 		}
 		return true
@@ -141,66 +205,57 @@ func (m *Manager) Read(h http.Header, names *cookie.Names) (*Session, error) {
 	return found, err
 }
 
-// open turns a token into a session that counts at this moment.
-func (m *Manager) open(names *cookie.Names, token string) (*Session, error) {
-	hash := m.cache.hash(token)
-	if e := m.cache.get(hash, token); e != nil && e.secure == names.Secure {
-		return m.check(e.session, e)
-	}
-	s, err := m.unseal(m.ring(names), token)
+// open turns what a cookie has into a session that counts at this moment.
+func (m *Manager) open(ctx context.Context, names *cookie.Names, token string) (*Session, error) {
+	s, e, err := m.strategy.open(ctx, names, token)
 	if err != nil {
 		return nil, err
 	}
-	return m.check(s, m.cache.offer(hash, token, names.Secure, s))
-}
-
-func (m *Manager) ring(names *cookie.Names) *jwt.Ring {
-	if names.Secure {
-		return m.opts.SecureRing
-	}
-	return m.opts.Ring
-}
-
-// unseal decrypts and parses. What it returns depends on the token alone, so
-// that it can be kept.
-func (m *Manager) unseal(ring *jwt.Ring, token string) (*Session, error) {
-	buf := m.scratch.Get().(*[]byte)
-	defer m.scratch.Put(buf)
-	plain, err := ring.Open((*buf)[:0], token)
-	if err != nil {
-		return nil, ErrInvalid
-	}
-	*buf = plain[:0]
-	s, err := parse(string(plain))
-	if err != nil || !m.known(&s.Evidence, s.HasEvidence) {
-		return nil, ErrInvalid
-	}
-	return s, nil
+	return m.check(ctx, s, e)
 }
 
 // known reports whether the provider that signed the person in is one of this
 // site's. Sites of one Caddy share a generated secret, so a token from another
 // site opens here; an account of its users file must not become ours.
-func (m *Manager) known(e *Evidence, has bool) bool {
-	if !has || m.opts.Realms == nil {
+func (o *Options) known(s *Session) bool {
+	if !s.HasEvidence || o.Realms == nil {
 		return true
 	}
-	realm, ok := m.opts.Realms[e.Provider]
-	return ok && realm == e.Realm
+	realm, ok := o.Realms[s.Evidence.Provider]
+	return ok && realm == s.Evidence.Realm
 }
 
-// check asks what changes while a token stays the same: the clock, sign-outs
+// check asks what changes while a session stays the same: the clock, sign-outs
 // and the users file. The entry may be nil.
-func (m *Manager) check(s *Session, e *entry) (*Session, error) {
-	if err := jwt.Times(m.opts.Now(), s.times); err != nil {
+func (m *Manager) check(ctx context.Context, s *Session, e *entry) (*Session, error) {
+	now := m.opts.Now()
+	if s.PAT != nil {
+		// The store has no skew to forgive, and a token may have no end.
+		if !s.Expires.IsZero() && !s.Expires.After(now) {
+			return nil, ErrExpired
+		}
+	} else if err := jwt.Times(now, s.times); err != nil {
 		if errors.Is(err, jwt.ErrExpired) {
 			return nil, ErrExpired
 		}
 		return nil, ErrInvalid
 	}
+	if m.opts.Idle > 0 && !m.opts.Database && s.PAT == nil && now.After(m.opts.until(s.Since(), s.IssuedAt)) {
+		// Others, who seal with the same secret, may know no such limit.
+		return nil, ErrExpired
+	}
+	if err := m.opts.Ended.fresh(ctx, now); err != nil {
+		return nil, err
+	}
 	if m.ended(s, e) {
 		return nil, ErrEnded
 	}
+	return m.live(s)
+}
+
+// live is the session with the groups and roles that the account has now. The
+// error is ErrEnded if there is no such account any more.
+func (m *Manager) live(s *Session) (*Session, error) {
 	if m.opts.Live == nil || !s.HasEvidence {
 		return s, nil
 	}
@@ -221,7 +276,7 @@ func (m *Manager) ended(s *Session, e *entry) bool {
 	if changes == 0 || e != nil && e.fresh.Load() == changes {
 		return false
 	}
-	if m.opts.Ended.Has(s.Key()) {
+	if m.opts.Ended.covers(s) {
 		return true
 	}
 	if e != nil {
@@ -230,62 +285,60 @@ func (m *Manager) ended(s *Session, e *entry) bool {
 	return false
 }
 
+// Preview is the session that Issue would make of the claims, for those who
+// decide whether it does.
+func (m *Manager) Preview(claims map[string]any) (*Session, error) { return draft(claims) }
+
+// Standing is the session, which may be a preview, as a request with it would
+// find it by what its evidence says: with the groups and roles that the account
+// has now. The error is ErrInvalid if its provider is none of this site's, and
+// ErrEnded if the account is gone.
+func (m *Manager) Standing(s *Session) (*Session, error) {
+	if !m.opts.known(s) {
+		return nil, ErrInvalid
+	}
+	return m.live(s)
+}
+
 // Issue makes the session of a person who has just signed in and returns its
 // cookies, those that clear an older session's pieces included. It fails with
-// ErrTooLarge if the claims do not fit.
-func (m *Manager) Issue(h http.Header, names *cookie.Names, claims map[string]any) ([]cookie.Cookie, *Session, error) {
-	// NextAuth 4 gives a fresh token its 30 days even if sessions are shorter,
-	// and it would outlive its cookie; the shorter of both counts here.
-	now, age := m.opts.Now(), m.opts.MaxAge
-	if m.opts.Dialect == dialect.V4 {
-		age = min(age, signInMaxAge)
-	}
-	token, err := jwt.SealClaims(m.ring(names), claims, now, age)
-	if errors.Is(err, jwt.ErrTooLarge) || len(token) > tokenBudget {
-		return nil, nil, ErrTooLarge
-	}
-	return m.cookies(h, names, token, now, err)
-}
-
-// Refresh seals a session again, with a life of MaxAge from this moment. Claims
-// is the payload, a JSON object: that of the session, whoever made the token, or
-// what became of it. The session's evidence and id must be in it as they were.
-func (m *Manager) Refresh(h http.Header, names *cookie.Names, claims string) ([]cookie.Cookie, *Session, error) {
-	before, err := parse(claims)
+// ErrTooLarge if the claims do not fit, and with ErrUnavailable if the store does
+// not answer.
+func (m *Manager) Issue(ctx context.Context, h http.Header, names *cookie.Names, claims map[string]any, from Client) ([]cookie.Cookie, *Session, error) {
+	d, err := draft(claims)
 	if err != nil {
 		return nil, nil, err
-	}
-	jti := ""
-	if !before.HasEvidence {
-		// The only name that such a session has: under a new one, the tokens
-		// before this would outlive the sign-out.
-		jti = before.JTI
 	}
 	now := m.opts.Now()
-	token, err := jwt.Renew(m.ring(names), claims, jti, now, m.opts.MaxAge)
-	return m.cookies(h, names, token, now, err)
-}
-
-// Due reports whether gated traffic should renew the session: its token is
-// older than UpdateAge.
-func (m *Manager) Due(s *Session) bool {
-	return m.opts.Now().Sub(s.IssuedAt) >= m.opts.UpdateAge
-}
-
-// cookies turns a freshly sealed token into its session and the cookies that
-// carry it.
-func (m *Manager) cookies(h http.Header, names *cookie.Names, token string, now time.Time, err error) ([]cookie.Cookie, *Session, error) {
+	s, token, err := m.strategy.issue(ctx, names, d, claims, now, from)
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := m.unseal(m.ring(names), token)
+	return m.cookies(h, names, token, m.opts.until(now, now)), s, nil
+}
+
+// Refresh renews a session. Claims is what a token of it is to hold, a JSON
+// object: that of the session, whoever made the token, or what became of it; the
+// session's evidence and id must be in it as they were. A database session has no
+// claims of its own, and is written only when it is due.
+func (m *Manager) Refresh(ctx context.Context, h http.Header, names *cookie.Names, s *Session, claims string) ([]cookie.Cookie, *Session, error) {
+	now := m.opts.Now()
+	renewed, token, err := m.strategy.refresh(ctx, names, s, claims, now)
 	if err != nil {
 		return nil, nil, err
 	}
+	return m.cookies(h, names, token, m.opts.until(s.Since(), now)), renewed, nil
+}
+
+// Due reports whether gated traffic should renew the session: that was UpdateAge
+// ago.
+func (m *Manager) Due(s *Session) bool { return m.strategy.due(s, m.opts.Now()) }
+
+// cookies carry a session's token.
+func (m *Manager) cookies(h http.Header, names *cookie.Names, token string, expires time.Time) []cookie.Cookie {
 	c := m.cookie(names.Session, names.Secure)
-	c.Value = token
-	c.Expires = now.Add(m.opts.MaxAge)
-	return cookie.Chunk(c, names.ChunkSize, cookie.Present(h, names.Session)), s, nil
+	c.Value, c.Expires = token, expires
+	return cookie.Chunk(c, names.ChunkSize, cookie.Present(h, names.Session))
 }
 
 // Clear returns the cookies that remove every piece of a session from the
@@ -305,37 +358,95 @@ func (m *Manager) cookie(name string, secure bool) cookie.Cookie {
 	}
 }
 
-// End ends a session in this process: every token of it is refused from now
-// on, copies and renewals included. A token of NextAuth's own names no session,
-// only itself: those that NextAuth renewed before live on.
-func (m *Manager) End(s *Session) {
+// End ends a session: every token of it is refused from now on, copies and
+// renewals included, in this process and, where there is a store, everywhere. A
+// token of NextAuth's own names no session, only itself: those that NextAuth
+// renewed before live on. With ErrUnavailable it has not ended for sure.
+func (m *Manager) End(ctx context.Context, s *Session) error {
 	now := m.opts.Now()
-	// Renewals may have sealed, or be sealing, a token of full length; one from
-	// elsewhere may live longer than any of ours.
-	until := now.Add(m.opts.MaxAge)
-	if s.Expires.After(until) {
-		until = s.Expires
+	until := m.lastBreath(s.Expires, now)
+	if m.opts.Store != nil && s.Key() != "" {
+		if err := Revoke(ctx, m.opts.Store, s.Key(), now, until); err != nil {
+			return unavailable(err)
+		}
 	}
-	m.opts.Ended.Add(s.Key(), now, until.Add(time.Minute))
+	m.opts.Ended.Add(s.Key(), now, until)
+	return nil
+}
+
+// lastBreath is when no token of a session can be good any more. Renewals may
+// have sealed, or be sealing, one of full length; one from elsewhere may live
+// longer than any of ours.
+func (m *Manager) lastBreath(expires, now time.Time) time.Time {
+	until := now.Add(max(m.opts.MaxAge, DefaultMaxAge))
+	if expires.After(until) {
+		until = expires
+	}
+	return until.Add(time.Minute)
+}
+
+// Revoke ends the session with that key in a store. Until is when its last token
+// expires.
+func Revoke(ctx context.Context, d store.Driver, key string, now, until time.Time) error {
+	// First the news, then the row: whoever hears of it refuses copies, and
+	// whoever finds no row does so as well.
+	if err := d.Revoke(ctx, store.Revocation{Kind: store.BySession, Key: key, At: now, Until: until}); err != nil {
+		return err
+	}
+	return d.DeleteSession(ctx, key)
+}
+
+// EndOwner ends every session that a user has begun, see [Session.Owner].
+func (m *Manager) EndOwner(ctx context.Context, owner string) error {
+	now := m.opts.Now()
+	// NextAuth's tokens live so long, whatever we make of ours.
+	until := m.lastBreath(time.Time{}, now)
+	if m.opts.Store != nil {
+		if err := RevokeUser(ctx, m.opts.Store, owner, now, until); err != nil {
+			return unavailable(err)
+		}
+	}
+	m.opts.Ended.AddUser(owner, now, now, until)
+	return nil
+}
+
+// RevokeUser ends every session that a user has begun, in a store.
+func RevokeUser(ctx context.Context, d store.Driver, owner string, now, until time.Time) error {
+	if err := d.Revoke(ctx, store.Revocation{Kind: store.ByUser, Key: owner, At: now, Until: until}); err != nil {
+		return err
+	}
+	_, err := d.DeleteUserSessions(ctx, owner, "")
+	return err
 }
 
 // EndAll ends every session that a request's cookies open, and returns the
-// one that counted, nil if none did.
-func (m *Manager) EndAll(h http.Header, names *cookie.Names) *Session {
-	var counted *Session
+// one that counted, nil if none did. It fails with ErrUnavailable if the store
+// does not answer; then no session may have ended.
+func (m *Manager) EndAll(ctx context.Context, h http.Header, names *cookie.Names) (*Session, error) {
+	var (
+		counted *Session
+		errs    []error
+	)
 	cookie.SessionTokens(h, names.Session, func(token string) bool {
-		if s, err := m.open(names, token); err == nil {
-			m.End(s)
-			counted = cmp.Or(counted, s)
+		s, e, err := m.strategy.open(ctx, names, token)
+		if err == nil {
+			// One that does not count at this moment, as its owner is disabled, may
+			// do so later.
+			if checked, err := m.check(ctx, s, e); err == nil {
+				counted = cmp.Or(counted, checked)
+			}
+			err = m.End(ctx, s)
+		}
+		if errors.Is(err, ErrUnavailable) {
+			errs = append(errs, err)
 		}
 		return true
 	})
-	return counted
+	if len(errs) > 0 {
+		return counted, fmt.Errorf("ending sessions: %w", errs[0])
+	}
+	return counted, nil
 }
 
 // NewID returns a fresh sid: 128 random bits in hex.
-func NewID() string {
-	var b [16]byte
-	rand.Read(b[:]) // never fails, see crypto/rand
-	return hex.EncodeToString(b[:])
-}
+func NewID() string { return store.NewID() }

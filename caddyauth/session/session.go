@@ -1,15 +1,18 @@
-// Package session reads, makes and ends sessions. With strategy jwt, the only
-// one here, a session is an encrypted token in the browser's cookie, exactly
-// as NextAuth seals it, so that a NextAuth application with the same secret
-// reads ours and we read its.
+// Package session reads, makes and ends sessions. With strategy jwt a session is
+// an encrypted token in the browser's cookie, exactly as NextAuth seals it, so
+// that a NextAuth application with the same secret reads ours and we read its.
+// With strategy database it is a row in a store, and the cookie has its name.
 package session
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"strings"
 	"time"
 
 	"github.com/caddyauth/gateway/caddyauth/jwt"
+	"github.com/caddyauth/gateway/caddyauth/store"
 )
 
 // Session is one signed-in person on one browser. It is immutable once made:
@@ -27,13 +30,21 @@ type Session struct {
 	// again, unlike Evidence.SID.
 	JTI string
 
-	// IssuedAt and Expires are the token's iat and exp.
+	// IssuedAt and Expires are the token's iat and exp. Of a database session,
+	// they are when it began and when it ends.
 	IssuedAt, Expires time.Time
 
-	// Claims is the whole payload, as JSON.
+	// Claims is the whole payload, as JSON. Of a database session, it is what the
+	// payload of a token would be.
 	Claims string
 
+	// PAT is the personal access token that the request came with in place of a
+	// session cookie. Nil for sessions.
+	PAT *PAT
+
 	times jwt.Standard
+	// token is what the browser has of a database session.
+	token string
 }
 
 // User is the person of a session. Absent claims are empty strings.
@@ -72,8 +83,28 @@ type Evidence struct {
 	Roles  []string `json:"roles,omitempty"`
 	Groups []string `json:"groups,omitempty"`
 	Orgs   []string `json:"orgs,omitempty"`
-	// AuthTime is when the person signed in, in Unix seconds.
+	// AuthTime is when the person proved who they are, in Unix seconds.
 	AuthTime int64 `json:"auth_time"`
+	// User is the id of the stored user, empty where nobody is stored.
+	User string `json:"user,omitempty"`
+	// Since is when this session began, in Unix milliseconds.
+	Since int64 `json:"since,omitempty"`
+	// Method is how the person signed in if that was not with the provider:
+	// [MethodPasskey].
+	Method string `json:"method,omitempty"`
+	// Passkey tells the passkey, see [PasskeyMark].
+	Passkey string `json:"passkey,omitempty"`
+}
+
+// MethodPasskey is the Evidence.Method of a sign-in with a passkey. The provider
+// is then the one that the person had signed in with to register it.
+const MethodPasskey = "passkey"
+
+// PasskeyMark is what a session remembers of the id of its passkey, which may be too
+// long for a cookie.
+func PasskeyMark(credentialID string) string {
+	sum := sha256.Sum256([]byte(credentialID))
+	return hex.EncodeToString(sum[:8])
 }
 
 // Key is what ending the session is remembered by: its sid or, for a token
@@ -83,6 +114,30 @@ func (s *Session) Key() string {
 		return s.Evidence.SID
 	}
 	return s.JTI
+}
+
+// Owner is whose session it is, as sessions are ended by user: the stored user's
+// id or, where nobody is stored, the account at its provider.
+func (s *Session) Owner() string {
+	switch {
+	case s.Evidence.User != "":
+		return s.Evidence.User
+	case s.HasEvidence:
+		return s.Evidence.Provider + ":" + s.AccountID()
+	}
+	return s.User.ID
+}
+
+// Since is when the session began. A token of NextAuth's own says no more than
+// when it was sealed.
+func (s *Session) Since() time.Time {
+	switch {
+	case s.Evidence.Since != 0:
+		return time.UnixMilli(s.Evidence.Since)
+	case s.Evidence.AuthTime != 0:
+		return time.Unix(s.Evidence.AuthTime, 0)
+	}
+	return s.IssuedAt
 }
 
 // AccountID is the account's id at the provider that signed the person in. In a
@@ -118,6 +173,9 @@ var (
 	// ErrEnded means that the session was signed out, or that its user was
 	// removed or disabled.
 	ErrEnded = errors.New("session: ended")
+	// ErrUnavailable means that nobody can tell, because the store does not
+	// answer.
+	ErrUnavailable = store.ErrUnavailable
 	// ErrTooLarge means that the claims do not fit into cookies that every
 	// browser and server accepts.
 	ErrTooLarge = errors.New("session: too large for cookies")

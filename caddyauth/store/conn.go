@@ -175,7 +175,8 @@ func (c *Conn) isClosed() bool {
 
 // call asks the driver, within the bounds of time and number.
 func (c *Conn) call(ctx context.Context, ask func(context.Context, Driver) error) error {
-	if !c.health.mayAsk() {
+	may, probing := c.health.mayAsk()
+	if !may {
 		return fmt.Errorf("%w: %w", ErrUnavailable, errDown)
 	}
 	bounded, cancel := context.WithTimeout(ctx, c.opts.Timeout)
@@ -188,7 +189,9 @@ func (c *Conn) call(ctx context.Context, ask func(context.Context, Driver) error
 	case ctx.Err() != nil, errors.Is(err, errBusy):
 		// The caller has gone, or never got its turn, which says nothing about the
 		// store.
-		c.health.abandoned()
+		if probing {
+			c.health.abandoned()
+		}
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case c.isClosed():
 		// Nor does it if the operator wanted it so.

@@ -34,19 +34,20 @@ type health struct {
 	probe    time.Time // when the next call may try
 }
 
-// mayAsk reports whether a call should be made.
-func (h *health) mayAsk() bool {
+// mayAsk reports whether a call should be made, and whether that is to find out
+// how a store does that is down.
+func (h *health) mayAsk() (may, probing bool) {
 	if !h.down.Load() {
-		return true
+		return true, false
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.now()
 	if now.Before(h.probe) {
-		return false
+		return false, false
 	}
 	h.probe = now.Add(probeEvery)
-	return true
+	return true, true
 }
 
 // answered notes that the store does its work.
@@ -64,13 +65,11 @@ func (h *health) answered() {
 	}
 }
 
-// abandoned lets another call try in place of one that nobody waited for.
+// abandoned lets another call find out in place of one that nobody waited for.
 func (h *health) abandoned() {
-	if h.down.Load() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.probe = time.Time{}
-	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.probe = time.Time{}
 }
 
 // failed notes that it does not.

@@ -11,6 +11,10 @@ import (
 
 	_ "github.com/caddyauth/gateway/caddyauth"
 	_ "github.com/caddyauth/gateway/caddyauth/provider/devidp"
+	_ "github.com/caddyauth/gateway/caddyauth/provider/webauthn"
+	_ "github.com/caddyauth/gateway/caddyauth/store/postgres"
+	_ "github.com/caddyauth/gateway/caddyauth/store/redis"
+	_ "github.com/caddyauth/gateway/caddyauth/store/sqlite"
 )
 
 func main() { caddycmd.Main() }

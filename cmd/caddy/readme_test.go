@@ -1,4 +1,4 @@
-package caddyauth_test
+package main
 
 import (
 	"os"
@@ -6,15 +6,21 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
 var caddyfileBlock = regexp.MustCompile("(?s)```caddyfile\n(.*?)```")
 
+// adapt turns a Caddyfile into JSON.
+func adapt(text string) ([]byte, []caddyconfig.Warning, error) {
+	return caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
+}
+
 // Every Caddyfile of the README adapts, is formatted, and is refused if the
 // directive's name is not.
 func TestREADMECaddyfiles(t *testing.T) {
-	text, err := os.ReadFile("../README.md")
+	text, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,7 +29,7 @@ func TestREADMECaddyfiles(t *testing.T) {
 		t.Fatalf("only %d Caddyfiles", len(blocks))
 	}
 	for i, block := range blocks {
-		raw, warnings, err := adapt(t, block[1])
+		raw, warnings, err := adapt(block[1])
 		if err != nil {
 			t.Errorf("Caddyfile %d: %v\n%s", i+1, err, block[1])
 			continue
@@ -42,11 +48,11 @@ func TestREADMECaddyfiles(t *testing.T) {
 
 // The example that `make run` serves is formatted and adapts.
 func TestExampleCaddyfile(t *testing.T) {
-	text, err := os.ReadFile("../Caddyfile.example")
+	text, err := os.ReadFile("../../Caddyfile.example")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, warnings, err := adapt(t, string(text)); err != nil || len(warnings) > 0 {
+	if _, warnings, err := adapt(string(text)); err != nil || len(warnings) > 0 {
 		t.Errorf("%v %v", warnings, err)
 	}
 }

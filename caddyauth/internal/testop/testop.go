@@ -47,7 +47,8 @@ const Password = "correct horse"
 // Users returns those who can sign in: alice, of the groups staff and admins
 // and with a verified address, and bob, of no group and with an unverified one.
 // Their subject is "id-" and the user name with zitadel, the user name with
-// oidc-provider.
+// oidc-provider. With zitadel there is a crowd besides, of everybody whose name
+// is "crowd" and anything.
 func Users() []User {
 	return []User{
 		{Username: "alice", FirstName: "Alice", LastName: "Example", Email: "Alice@Example.com", EmailVerified: true, Groups: []string{"staff", "admins"}},

@@ -7,6 +7,7 @@ import (
 	"html"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/zitadel/oidc/v3/example/server/storage"
@@ -65,6 +66,10 @@ func (users) GetUserByID(id string) *storage.User {
 				Email: u.Email, EmailVerified: u.EmailVerified,
 			}
 		}
+	}
+	if name, ok := strings.CutPrefix(id, "id-crowd"); ok && name != "" {
+		name = "crowd" + name
+		return &storage.User{ID: id, Username: name, Password: Password, FirstName: name, Email: name + "@example.com", EmailVerified: true}
 	}
 	return nil
 }
