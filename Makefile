@@ -10,7 +10,7 @@ SHELL := bash
 export GOFLAGS := $(GOFLAGS) -tags=nobadger,nomysql,nopgx
 
 # What is below testdata is left out of ./...
-packages := ./... ./testdata/demo/upstream ./testdata/interop/ours
+packages := ./... ./testdata/demo/upstream ./testdata/interop/ours/...
 staticcheck := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
 # How long `make fuzz` stays with each target.
@@ -20,12 +20,12 @@ FUZZTIME ?= 30s
 define npm-test
 	@mkdir -p .run
 	cd testdata/$(1)
-	export CADDY_BIN="$(CURDIR)/.run/caddy" UPSTREAM_BIN="$(CURDIR)/.run/upstream"
+	export CADDY_BIN="$(CURDIR)/.run/caddy" UPSTREAM_BIN="$(CURDIR)/.run/upstream" MAILSINK_BIN="$(CURDIR)/.run/mailsink"
 	timeout 900 npm test -- --test-reporter=spec 2>&1 | tee "$(CURDIR)/.run/$(1).log"
 	! grep -E '^(#|ℹ) (skipped|todo|cancelled) [1-9]' "$(CURDIR)/.run/$(1).log"
 endef
 
-.PHONY: help run build test test-go test-interop test-conformance test-e2e test-more test-nextjs lint bench fuzz clean
+.PHONY: help run build test test-go test-interop test-conformance test-e2e test-more test-stores test-nextjs lint bench fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,18 +55,21 @@ test: ## Set up what the tests need and run everything but what takes long
 test-go: ## Run the Go tests with the race detector
 	CADDYAUTH_FULL=1 go test -race -shuffle=on -vet=off -timeout=15m -json $(packages) | go run ./caddyauth/internal/testreq/report
 
-test-interop: ## Let NextAuth and Auth.js read the tokens that are sealed here
+test-interop: ## Let NextAuth and Auth.js read the tokens that are sealed here, and share databases
 	$(call npm-test,interop)
 
-test-conformance: .run/caddy ## Compare caddyauth with the real next-auth 4 and Auth.js
+test-conformance: .run/caddy .run/mailsink ## Compare caddyauth with the real next-auth 4 and Auth.js
 	$(call npm-test,conformance)
 
-test-e2e: .run/caddy .run/upstream ## Run the browser tests
+test-e2e: .run/caddy .run/upstream .run/mailsink ## Run the browser tests
 	$(call npm-test,e2e)
 
-test-more: ## Run what takes longer: Next.js applications behind the gate, fuzzing
+test-more: ## Run what takes longer: Next.js applications, failing stores and nodes, fuzzing
 	.ci/setup more
-	$(MAKE) test-nextjs fuzz
+	$(MAKE) test-stores test-nextjs fuzz
+
+test-stores: ## Kill stores fifty times while they write, and run every cluster of nodes
+	CADDYAUTH_FULL=1 CADDYAUTH_MORE=1 go test -count=1 -timeout=40m -v -run='Crash|Cluster' ./caddyauth/store/... ./caddyauth/internal/cluster
 
 test-nextjs: .run/caddy ## Build Next.js applications and run them behind the gate
 	$(call npm-test,nextjs)
@@ -79,6 +82,7 @@ lint: ## Check formatting, go vet and staticcheck (staticcheck.conf)
 
 bench: ## Measure the gate, and caddyauth beside a plain Caddy under load
 	.ci/setup bench
+	go test -run='^$$' -bench=. -benchmem ./caddyauth/store/bolt ./caddyauth/store/sqlite ./caddyauth/store/postgres ./caddyauth/store/redis
 	go test -run='^$$' -bench=. -benchmem ./caddyauth/jwt ./caddyauth/cookie ./caddyauth/session ./caddyauth/gate ./caddyauth
 	go run ./cmd/bench
 
@@ -97,10 +101,12 @@ clean: ## Remove what the other targets have made
 	rm -rf .run caddy testdata/*/node_modules testdata/e2e/screenshots testdata/nextjs/*/node_modules testdata/nextjs/*/.next
 
 # The go command knows best what has to be built again.
-.PHONY: .run/caddy .run/upstream
+.PHONY: .run/caddy .run/upstream .run/mailsink
 .run/caddy:
 	go build -o $@ ./cmd/caddy
 .run/upstream:
 	go build -o $@ ./testdata/demo/upstream
+.run/mailsink:
+	go build -o $@ ./caddyauth/internal/testsmtp/mailsink
 
 .ONESHELL:

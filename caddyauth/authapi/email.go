@@ -40,7 +40,6 @@ func (q *request) signInEmail(p provider.Email) {
 		k, why := kindEmail, reasonOf(err)
 		if errors.Is(err, store.ErrUnavailable) {
 			k, why = kindStore, ReasonStore
-			q.setRetryAfter(storeRetryAfter)
 		}
 		q.fail(failure{kind: k, reason: why, provider: id, err: err})
 		return
@@ -213,7 +212,6 @@ func (q *request) useLink(p provider.Email, raw, address string) {
 	case errors.Is(err, store.ErrNotFound):
 		q.fail(failure{kind: kindVerification, reason: ReasonLink, provider: id})
 	case err != nil:
-		q.setRetryAfter(storeRetryAfter)
 		q.fail(failure{kind: kindStore, reason: ReasonStore, provider: id, err: err})
 	case !link.Expires.After(q.now):
 		q.fail(failure{kind: kindVerification, reason: ReasonLinkExpired, provider: id})

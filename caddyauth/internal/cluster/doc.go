@@ -1,0 +1,3 @@
+// Package cluster tests several Caddys that share a store. It has nothing but
+// tests.
+package cluster
