@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 
 import { Jar, exchange } from "./client.mjs";
 import { occurs } from "./deviations.mjs";
+import { readPage } from "./html.mjs";
 import { otherSecret, secret } from "./sites.mjs";
 import { cookieNames, mint, open, pieces } from "./tokens.mjs";
 
@@ -41,6 +42,16 @@ export class Browser {
   /** The address that the sequences want to come back to. */
   get after() {
     return `${this.site.origin}/after?a=1&b=%C3%A4`;
+  }
+
+  /** The account of somebody at an identity provider, for the store of this site alone. */
+  person(name) {
+    return `${name}-at-${this.site.name}`;
+  }
+
+  /** The address of a person. */
+  address(name) {
+    return `${this.person(name)}@people.test`;
   }
 
   get(path, options) {
@@ -99,7 +110,12 @@ export class Browser {
     };
     for (const [name, value] of Object.entries(headers))
       if (value === undefined || value === null) delete headers[name];
-    return exchange(this.world[this.side], { method, path: this.#path(path, options), headers, body });
+    return exchange(this.#server, { method, path: this.#path(path, options), headers, body });
+  }
+
+  get #server() {
+    const { world, side, site } = this;
+    return side === "real" && site.store ? world.realWithStores : world[side];
   }
 
   #path(path, { at, query }) {
@@ -153,6 +169,71 @@ export class Browser {
   /** Signs in with a provider, from the form to the callback. */
   async oauth(id, options) {
     return this.open(await this.consent(id, options));
+  }
+
+  /** Has a link mailed, as the sign-in page's form does. */
+  ask(email, { form, ...options } = {}) {
+    return this.signIn("email", { form: { email, ...form }, ...options });
+  }
+
+  /** The mails that an address has got, which are part of the transcript. */
+  async letters(address) {
+    const letters = await this.world.mail[this.side].messages(address);
+    this.transcript.push({ address, letters });
+    return letters;
+  }
+
+  /** The link in the last mail to an address. */
+  async link(address) {
+    const letters = await this.letters(address);
+    assert.ok(letters.length > 0, `${address} has no mail`);
+    return letters.at(-1).link;
+  }
+
+  /**
+   * Opens a mailed link where the browser did not ask for it. There the real
+   * server decides at once, and caddyauth shows a page with a button: the two
+   * requests that it takes are one exchange of the transcript.
+   */
+  async openElsewhere(link) {
+    const { pathname, search } = new URL(link);
+    const path = pathname + search;
+    if (this.side === "real") {
+      const response = await this.open(link);
+      assert.ok(occurs(10, response, this), `${path} is answered as caddyauth answers it`);
+      return response;
+    }
+    const cookie = this.jar.header;
+    const page = await this.#send("GET", "", { at: path });
+    this.jar.take(page);
+    const { action, csrfToken } = this.#button(page, path);
+    const response = await this.#send("POST", "", { at: action, form: { csrfToken } });
+    response.headers.unshift(...page.headers.filter(([name]) => name === "set-cookie"));
+    this.jar.take(response);
+    this.transcript.push({ method: "GET", path, options: {}, cookie, response });
+    return response;
+  }
+
+  /** The only form of the page that asks whether a link is to be used. */
+  #button({ status, body }, path) {
+    assert.equal(status, 200, body);
+    const { forms } = readPage(body, this.site.origin + path);
+    const [{ action, method, fields }] = forms;
+    assert.deepEqual([forms.length, method, fields.map(({ name }) => name)], [1, "POST", ["csrfToken"]]);
+    const { origin, pathname, search } = new URL(action);
+    assert.equal(origin, this.site.origin);
+    return { action: pathname + search, csrfToken: fields[0].value };
+  }
+
+  /** Signs in with a link, in the browser that asked for it. */
+  async mailed(email, options) {
+    await this.ask(email, options);
+    return this.open(await this.link(email));
+  }
+
+  /** Signs out, as the page's form does. */
+  async signOut() {
+    return this.post("/signout", { form: { csrfToken: await this.csrf() } });
   }
 
   /** Signs in with a password. */

@@ -18,6 +18,10 @@ class Comparison {
 /** Compares what both sides answered to one request. */
 function compareExchange(real, ours, about) {
   const c = new Comparison({ ...about, request: real.request, exchange: { real, ours } });
+  if (real.letters || ours.letters) {
+    c.equal("letters", real.letters, ours.letters);
+    return c.differences;
+  }
   c.equal("status", real.status, ours.status);
   compareLocation(c, real.location, ours.location);
   c.equal("content-type", real.contentType, ours.contentType);

@@ -13,11 +13,13 @@ import { browsersSpelling, escaped, leadsAstray, sameAddress, sameError, samePar
 import {
   addsDestination,
   bare,
+  buttons,
   checkNames,
   cookieOf,
   explainsClaim,
   explainsLinks,
   explainsRest,
+  explainsStored,
   failures,
   hasSession,
   keepable,
@@ -102,6 +104,13 @@ const list = [
     key: 6,
     what: "a session cookie in pieces is name.0, name.1 and so on without gaps, not everything whose name begins alike",
     occurs: ({ status, body }) => status === 200 && /^(\{\}|null)$/.test(body),
+    // What is in pieces is put together and, if it fits, set as one.
+    explains: ({ facet, name, ours, site }) =>
+      facet === "cookie-extra" &&
+      site.store === "database" &&
+      /^session-token\.\d$/.test(bare(name)) &&
+      ours.value === "" &&
+      ours.attributes === `Max-Age=0; ${lax(site.secure)}`,
   },
   {
     key: 7,
@@ -118,10 +127,13 @@ const list = [
       }
       // And so they need not be set later on.
       if (facet !== "cookie-missing") return false;
-      const sent = exchange.ours.sent.split("; ").find((pair) => pair.startsWith(`${name}=`));
-      return bare(name) === "callback-url"
-        ? sent === `${name}=${real.value}`
-        : bare(name) === "csrf-token" && /=<csrf>%7C[\da-f]{64}$/.test(sent);
+      const [had, sent] = [exchange.real, exchange.ours].map((side) =>
+        side.sent.split("; ").find((pair) => pair.startsWith(`${name}=`)),
+      );
+      if (bare(name) === "csrf-token") return /=<csrf>%7C[\da-f]{64}$/.test(sent);
+      if (bare(name) !== "callback-url" || !sent) return false;
+      // Where it is not sent at all, the real server has none that it could name.
+      return sent === `${name}=${real.value}` || (!had && keepable({ name, value: sent.slice(name.length + 1) }, site));
     },
   },
   {
@@ -139,6 +151,12 @@ const list = [
     key: 9,
     what: "HEAD is answered as GET, except on callbacks",
     occurs: ({ status }) => status === 400,
+  },
+  {
+    key: 10,
+    what: "a mailed link signs in at once only where it was asked for, elsewhere there is a page with a button first",
+    occurs: ({ status, location, cookies }, { names }) =>
+      status === 302 && (cookies.some(({ name }) => name === names.session) || /[?&]error=Verification$/.test(location)),
   },
   {
     key: 11,
@@ -168,16 +186,12 @@ const list = [
         case "page-links":
           return explainsLinks(real, ours, exchange.real.request.path, site);
         case "form-button":
-          return (
-            real === "Sign in with Credentials" &&
-            ours === "Sign in" &&
-            leadsTo(exchange, form, "/callback/credentials")
-          );
+          return buttons[real]?.text === ours && leadsTo(exchange, form, buttons[real].path);
         // The form says where to go, so that tabs with different destinations do
         // not meet in the cookie; v5 has it in the address instead.
         case "form-fields":
           return (
-            ["/callback/credentials", "/signout"].some((path) => leadsTo(exchange, form, path)) &&
+            ["/callback/credentials", "/signin/email", "/signout"].some((path) => leadsTo(exchange, form, path)) &&
             addsDestination(real, ours, site)
           );
         case "form-action":
@@ -289,6 +303,11 @@ const list = [
     occurs: (response, browser) => tokenRefused(response) || response.body === "null" || renewsToken(response, browser),
   },
   {
+    key: "stored-people",
+    what: "where users are stored, people with a password are users as well, and have sessions of every strategy",
+    explains: (d) => /^rows: a password /.test(d.sequence) && explainsStored(d),
+  },
+  {
     key: "field-limit",
     what: "a form has 1000 fields at most, in either dialect",
     dialects: ["v5"],
@@ -309,9 +328,24 @@ const list = [
     occurs: (response, browser) => !tokenRefused(response) || !(browser.v5 || renewsToken(response, browser)),
   },
   {
+    key: "MAIL-03",
+    what: "an address that mail software could read as another one, or as several, is none",
+    occurs: (response) => /\/verify-request\?/.test(target(response) ?? ""),
+  },
+  {
     key: "CSRF-12",
     what: "a form with a good token is refused if the browser says that it is another site's",
     occurs: (response) => !tokenRefused(response),
+  },
+  {
+    key: "IDENT-01",
+    what: "whoever signs in gets a session of their own, even if they have one",
+    explains: ({ facet, name, real, ours, request }) =>
+      facet === "cookie-value" &&
+      bare(name) === "session-token" &&
+      request.path.includes("/callback/") &&
+      real === "<session>" &&
+      ours === "<new session>",
   },
   {
     key: "JWE-15",

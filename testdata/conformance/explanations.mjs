@@ -49,6 +49,12 @@ export const titles = {
   Error: ["Error", "Server error", "Access Denied", "Unable to sign in"],
 };
 
+/** What the buttons of the sign-in page say instead, and where their forms lead. */
+export const buttons = {
+  "Sign in with Credentials": { text: "Sign in", path: "/callback/credentials" },
+  "Sign in with Email": { text: "Email me a sign-in link", path: "/signin/email" },
+};
+
 /** Where a callback leads that belongs to no flow. */
 export const failures = ({ origin, basePath }) =>
   ["OAuthCallback", "Configuration"].map((code) => `${origin}${basePath}/error?error=${code}`);
@@ -112,6 +118,33 @@ export function explainsRest({ facet, name, exchange, site }) {
     ours.claims.attempt !== exchange.ours.flow // which is over
   );
 }
+
+/**
+ * What carol, who has a password, has where users are stored: an id of a user's
+ * and a picture that is null in her token, or a session in a row where the real
+ * server has a token that it does not take itself.
+ */
+export function explainsStored({ facet, name, claim, real, ours, site }) {
+  if (facet === "body") return ours === carols;
+  if (bare(name) !== "session-token") return false;
+  if (site.store === "jwt")
+    return claim === "sub"
+      ? real === "carol" && /^<(new )?sub>$/.test(ours)
+      : claim === "picture" && real === undefined && ours === null;
+  const cookie = typeof ours === "object" ? ours.value : ours;
+  switch (facet) {
+    case "cookie-value":
+      return (real === "<sealed>" && cookie === "<new session>") || (real === "" && cookie === "<session>");
+    case "cookie-extra":
+      return ["<session>", ""].includes(cookie);
+    case "cookie-attributes":
+      return real === `Max-Age=0; ${lax(site.secure)}` && ours.startsWith("Path=/; Expires=<now+2592000s>;");
+  }
+  return ["cookie-header", "cookie-claims"].includes(facet) && ours === undefined;
+}
+
+const carols =
+  '{"user":{"name":"Carol Example","email":"carol@example.com","image":null},"expires":"<now+2592000s>"}';
 
 /** A cookie of a request whose Cookie header was given as a whole. */
 export function cookieOf(header, name) {

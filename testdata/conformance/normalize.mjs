@@ -8,6 +8,8 @@ import { open } from "./tokens.mjs";
 
 const jwe = /^eyJ[\w-]*\.\.[\w-]+\.[\w-]+\.[\w-]+$/;
 const uuid = /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/;
+/** Whether a user's id is one that was made here: by Auth.js, or by one of the stores. */
+const isId = (text) => uuid.test(text) || /^[A-Z2-7]{26}$/.test(text);
 const isoDate = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g;
 
 const sha256 = (text, encoding) => createHash("sha256").update(text).digest(encoding);
@@ -20,12 +22,12 @@ const sha256 = (text, encoding) => createHash("sha256").update(text).digest(enco
 class Nonces {
   #kinds = new Map();
   #fresh = new Set();
-  #current;
+  #current = {};
 
-  /** Begins a response; of the CSRF tokens the browser has but one at a time. */
-  begin(csrf) {
+  /** Begins a response; of CSRF tokens and sessions the browser has but one at a time. */
+  begin(csrf, session) {
     this.#fresh.clear();
-    this.#current = csrf;
+    this.#current = { csrf, session };
   }
 
   add(kind, value) {
@@ -38,7 +40,7 @@ class Nonces {
     const kind = this.#kinds.get(value);
     if (!kind) return undefined;
     if (this.#fresh.has(value)) return `<new ${kind}>`;
-    return kind === "csrf" && value !== this.#current ? "<another csrf>" : `<${kind}>`;
+    return kind in this.#current && value !== this.#current[kind] ? `<another ${kind}>` : `<${kind}>`;
   }
 
   /** Replaces all of them in a text. */
@@ -76,8 +78,22 @@ export class Normalizer {
   }
 
   /** Returns an exchange as it is compared. Exchanges come in order. */
-  async exchange({ method, path, options, cookie, response }) {
-    this.#nonces.begin(this.#token(cookie));
+  async exchange({ address, letters, ...rest }) {
+    return letters ? this.#mail(address, letters) : this.#answer(rest);
+  }
+
+  /** What an address has got, as it is compared: not the looks. */
+  #mail(address, letters) {
+    this.#nonces.begin();
+    for (const { link } of letters) this.#nonces.add("token", new URL(link).searchParams.get("token"));
+    return {
+      request: { method: "MAIL", path: address, body: "", headers: {} },
+      letters: letters.map(({ from, to, subject, text }) => ({ from, to, subject, text: this.#nonces.hide(text) })),
+    };
+  }
+
+  async #answer({ method, path, options, cookie, response }) {
+    this.#nonces.begin(this.#token(cookie), this.#session(cookie));
     const request = this.#request(method, path, options);
     this.#collect(response);
     const now = Date.parse(response.get("date")) || Date.now();
@@ -116,6 +132,15 @@ export class Normalizer {
   #token(header) {
     const at = header?.indexOf(`${this.names.csrf}=`) ?? -1;
     return at < 0 ? undefined : /^[^%|;]*/.exec(header.slice(at + this.names.csrf.length + 1))[0];
+  }
+
+  /** The session that a Cookie header holds, as it is written there. */
+  #session(header = "") {
+    const { session } = this.names;
+    return header
+      .split("; ")
+      .find((pair) => pair.startsWith(`${session}=`))
+      ?.slice(session.length + 1);
   }
 
   /** Finds the one-time values of a response. */
@@ -164,6 +189,7 @@ export class Normalizer {
           .replace(hash, (all) => (all === sha256(token + this.secret, "hex") ? "<its hash>" : all)),
       };
     }
+    if (name === this.names.session && uuid.test(value)) this.#nonces.add("session", value);
     const [piece, stem, number] = /^(.*session-token)\.(\d+)$/.exec(name) ?? [];
     if (piece && value) {
       const whole = joined(cookies, stem);
@@ -188,8 +214,8 @@ export class Normalizer {
       jti: uuid.test(jti) ? "<uuid>" : jti,
     };
     if (typeof rest.nbf === "number") claims.nbf = relative(rest.nbf * 1000, now);
-    if (uuid.test(rest.sub)) {
-      this.#nonces.add("sub", rest.sub); // v5 draws one at every sign-in
+    if (isId(rest.sub)) {
+      this.#nonces.add("sub", rest.sub); // without a store, v5 draws one at every sign-in
       claims.sub = this.#nonces.get(rest.sub);
     }
     if (typeof rest.value === "string") claims.value = this.#check(rest.value);
@@ -209,6 +235,8 @@ export class Normalizer {
       // The one-time values are replaced in the text: the forms have them.
       return { kind: "page", page: readPage(this.#nonces.hide(response.body), this.site.origin + path) };
     }
+    // Callbacks of the site may show it.
+    this.#nonces.add("sub", /"id":"([\w-]+)"/.exec(response.body)?.slice(1).find(isId));
     const text = this.#nonces.hide(response.body);
     if (!/^application\/json/.test(type)) return { kind: "text", text };
     return { kind: "json", text: text.replace(isoDate, (date) => relative(Date.parse(date), now)) };

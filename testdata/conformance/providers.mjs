@@ -4,8 +4,8 @@
 const client = { clientId: "conformance", clientSecret: "conformance-client-secret" };
 
 /**
- * The providers, by id. kind is oidc, oauth2 or credentials; server holds the
- * addresses that servers/op.mjs prints.
+ * The providers, by id. kind is oidc, oauth2, credentials or email; server holds
+ * the addresses that servers/op.mjs prints, and that of the mail server.
  */
 export function providers(server) {
   const oauth2 = {
@@ -22,6 +22,9 @@ export function providers(server) {
     op2: { ...oidc, name: "Test OP, again" },
     plain: { ...oauth2, name: "Plain" },
     credentials: { kind: "credentials", name: "Credentials" },
+    // What it says of an address suffices to make an account somebody's.
+    trusted: { ...oidc, name: "Trusted", trusted: true },
+    email: { kind: "email", name: "Email", from: "login@mail.test", server: `smtp://${server.smtp}` },
     // Nothing listens on a port that only the super-user may have.
     dead: { ...oidc, name: "Dead", issuer: "http://127.0.0.1:9" },
     // The token endpoint knows another secret.
@@ -51,3 +54,6 @@ export const fields = {
   username: { label: "Username", type: "text" },
   password: { label: "Password", type: "password" },
 };
+
+/** What the e-mail provider of a site is told. */
+export const mailing = ({ from, server }, { mailServer = server }) => ({ from, server: mailServer });

@@ -18,7 +18,8 @@ export function describe(d) {
 }
 
 /** A normalized exchange as lines. */
-export function transcribe({ request, status, location, contentType, cache, cookies, body }) {
+export function transcribe({ request, letters, status, location, contentType, cache, cookies, body }) {
+  if (letters) return [requestLine(request), ...letters.map((letter) => `    ${shown(letter)}`)].join("\n");
   const lines = [requestLine(request), `    ${status}${location === undefined ? "" : ` -> ${location}`}`];
   if (contentType) lines.push(`    Content-Type: ${contentType}`);
   for (const [name, value] of Object.entries(cache)) if (value) lines.push(`    ${name}: ${value}`);

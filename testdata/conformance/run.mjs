@@ -2,22 +2,25 @@
 //
 //   CADDY_BIN=... node run.mjs <sequence> [v4|v5]
 //
-// or, of all sequences, only the differences that nothing explains, those that
-// are alike in one place:
+// or, of a topic or of all sequences, only the differences that nothing explains,
+// those that are alike in one place:
 //
-//   CADDY_BIN=... node run.mjs --all [v4|v5]
+//   CADDY_BIN=... node run.mjs <topic>|--all [v4|v5]
 
 import { hangUp } from "./client.mjs";
 import { explain } from "./deviations.mjs";
 import { describe, grouped, transcribe } from "./report.mjs";
 import { runSequence } from "./runner.mjs";
-import { sequences } from "./sequences/index.mjs";
+import { sequences, topics } from "./sequences/index.mjs";
 import { startWorld } from "./world.mjs";
 
 const [name, dialect = "v4"] = process.argv.slice(2);
-const chosen = sequences(dialect).filter((sequence) => name === "--all" || sequence.name === name);
+const many = name === "--all" || Object.hasOwn(topics, name);
+const chosen = sequences(dialect).filter(
+  (sequence) => name === "--all" || topics[name]?.includes(sequence) || sequence.name === name,
+);
 if (chosen.length === 0) {
-  console.error(`Usage: node run.mjs <sequence>|--all [v4|v5]\n\nSequences of ${dialect}:`);
+  console.error(`Usage: node run.mjs <sequence>|<topic>|--all [v4|v5]\n\nSequences of ${dialect}:`);
   for (const sequence of sequences(dialect)) console.error(`  ${sequence.name}`);
   process.exit(2);
 }
@@ -26,12 +29,15 @@ const steps = [];
 try {
   const world = await startWorld({ after: (step) => steps.push(step) }, dialect);
   const differences = [];
+  let exchanges = 0;
   for (const sequence of chosen) {
     const result = await runSequence(world, sequence);
-    if (name !== "--all") print(result);
+    exchanges += result.real.length;
+    if (!many) print(result);
     differences.push(...result.differences.filter((difference) => !explain(difference)));
   }
   for (const group of grouped(differences)) console.log(`DIFFERENCE ${describe(group[0])}\n  times: ${group.length}\n`);
+  console.log(`${chosen.length} sequences, ${exchanges} exchanges compared`);
 } finally {
   hangUp();
   for (const step of steps.reverse()) await step();

@@ -10,25 +10,34 @@ import { differences, drive } from "./runner.mjs";
 import { topics } from "./sequences/index.mjs";
 import { listen } from "./servers/listen.mjs";
 
-const tour = topics.sites.find(({ name }) => name === "day at plain");
+const tours = {
+  day: topics.sites.find(({ name }) => name === "day at plain"),
+  row: topics["sessions in a store"].find(({ name }) => name === "rows: a session at rows"),
+};
 
 /** What tells two differences apart. */
 const key = ({ step, facet, name, claim, form, ours }) => JSON.stringify([step, facet, name, claim, form, ours]);
 
-/** What the tour is at the real server, once for each of them. */
-const models = new WeakMap();
-
-function model(world) {
-  if (!models.has(world)) models.set(world, drive(world, tour, "real"));
-  return models.get(world);
+/** What a function makes of a tour, once for each world. */
+function once(make) {
+  const made = new WeakMap();
+  return (world, tour) => {
+    if (!made.has(world)) made.set(world, new Map());
+    const tours = made.get(world);
+    if (!tours.has(tour)) tours.set(tour, make(world, tour));
+    return tours.get(tour);
+  };
 }
 
-/** The differences of the tour that nothing explains, with a proxy that alters answers. */
-async function tourThrough(world, alter) {
+const model = once((world, tour) => drive(world, tour, "real"));
+const baseline = once((world, tour) => tourThrough(world, tour, () => {}));
+
+/** The differences of a tour that nothing explains, with a proxy that alters answers. */
+async function tourThrough(world, tour, alter) {
   const proxy = createServer((request, response) => forward(world.ours, request, response, alter));
   try {
     const ours = await drive({ ...world, ours: await listen(proxy) }, tour, "ours");
-    return differences(world, tour, await model(world), ours).filter((difference) => !explanation(difference));
+    return differences(world, tour, await model(world, tour), ours).filter((difference) => !explanation(difference));
   } finally {
     proxy.close();
     proxy.closeAllConnections();
@@ -60,13 +69,10 @@ function pairs(lines) {
   return Array.from({ length: lines.length / 2 }, (_, i) => [lines[2 * i], lines[2 * i + 1]]);
 }
 
-const baselines = new WeakMap();
-
 /** Fails if the comparison does not complain about a fault, or not of its kind. */
-export async function caught(world, { alter, facet }) {
-  if (!baselines.has(world)) baselines.set(world, await tourThrough(world, () => {}));
-  const known = new Set(baselines.get(world).map(key));
-  const complaints = (await tourThrough(world, alter)).filter((difference) => !known.has(key(difference)));
+export async function caught(world, { alter, facet, tour = "day" }) {
+  const known = new Set((await baseline(world, tours[tour])).map(key));
+  const complaints = (await tourThrough(world, tours[tour], alter)).filter((difference) => !known.has(key(difference)));
   assert.ok(
     complaints.some((difference) => difference.facet === facet),
     `no difference in ${facet}, but:\n${complaints.map(describe).join("\n")}`,

@@ -7,6 +7,7 @@ export const secret = "conformance-secret-0123456789abcdef0123456789";
 export const otherSecret = "conformance-other-secret-0123456789abcdef01234";
 
 const everyday = ["op", "plain", "credentials"];
+const linked = [...everyday, "email"];
 
 /**
  * What a site is configured with:
@@ -18,6 +19,9 @@ const everyday = ["op", "plain", "credentials"];
  *   providers  ids of providers.mjs, in the order of the sign-in page
  *   pages      pages of the site's own, under NextAuth's names
  *   maxAge     seconds that a session lasts
+ *   updateAge  seconds after which it is made to last longer
+ *   store      there is a store, and the strategy is this: jwt or database
+ *   mailServer another mail server than the one that there is
  *   callbacks  those of servers/callbacks.mjs
  */
 export const sites = {
@@ -60,12 +64,32 @@ export const sites = {
       newUser: "/auth?do=welcome",
     },
   },
+  kept: { url: "http://kept.test", providers: linked, store: "jwt" },
+  rows: { url: "http://rows.test", providers: linked, store: "database" },
+  safe: { url: "https://safe.test", providers: linked, store: "database" },
+  judged: { url: "http://judged.test", providers: linked, store: "jwt", callbacks: true },
+  shown: { url: "http://shown.test", providers: linked, store: "database", callbacks: true },
+  welcome: {
+    url: "http://welcome.test",
+    providers: ["trusted", ...linked],
+    store: "jwt",
+    pages: { error: "/problem", verifyRequest: "/check-mail", newUser: "/welcome?to=x" },
+  },
+  renewed: { url: "http://renewed.test", providers: linked, store: "database", maxAge: 600, updateAge: 8 },
+  brief: { url: "http://brief.test", providers: linked, store: "database", maxAge: 2 },
+  // Nothing listens on a port that only the super-user may have.
+  unmailed: { url: "http://unmailed.test", providers: linked, store: "jwt", mailServer: "smtp://127.0.0.1:9" },
 };
 
 for (const [name, site] of Object.entries(sites)) {
   const { origin, host, pathname } = new URL(site.url);
   const basePath = pathname === "/" ? "/api/auth" : pathname;
   Object.assign(site, { name, origin, host, basePath, secure: origin.startsWith("https:") });
+}
+
+/** NextAuth's settings of a site's sessions. */
+export function session({ store, maxAge, updateAge }) {
+  return { ...(store && { strategy: store }), ...(maxAge && { maxAge }), ...(updateAge && { updateAge }) };
 }
 
 /** All addresses that a provider may send people back to. */

@@ -1,6 +1,7 @@
 // Everything that a test of one dialect needs: the identity providers, the real
 // server, and caddyauth.
 
+import { Mail } from "../e2e/lib/mail.mjs";
 import { Program, freePort, listens, root, temporary } from "../e2e/lib/process.mjs";
 
 import { writeFile } from "node:fs/promises";
@@ -29,6 +30,8 @@ class Kept extends Program {
     return JSON.parse(line);
   }
 }
+
+const startMail = (t) => Mail.start(t, (binary, args) => new Kept("keep", [binary, ...args]));
 
 function caddyBinary() {
   const path = process.env.CADDY_BIN;
@@ -61,11 +64,27 @@ async function startCaddy(t, dialect, addresses) {
  * method after that takes what to do.
  */
 export async function startWorld(t, dialect) {
-  const op = new Kept("op", [JSON.stringify({ oidc: ["op", "op2", "refused"].flatMap(callbacks) })]);
+  const op = new Kept("op", [JSON.stringify({ oidc: ["op", "op2", "refused", "trusted"].flatMap(callbacks) })]);
   t.after(() => op.stop());
-  const addresses = await op.addresses();
-  const real = new Kept("real", [dialect, JSON.stringify(addresses)]);
-  t.after(() => real.stop());
-  const [{ origin }, caddy] = await Promise.all([real.addresses(), startCaddy(t, dialect, addresses)]);
-  return { dialect, real: origin, ours: caddy.origin, programs: { op, real, caddy: caddy.program } };
+  // A mail server for each side: both mail to the same people.
+  const [addresses, ...mail] = await Promise.all([op.addresses(), startMail(t), startMail(t)]);
+  const reached = ({ smtp }) => ({ ...addresses, smtp });
+  const [real, stores] = [[], ["stores"]].map((args) => {
+    const program = new Kept("real", [dialect, JSON.stringify(reached(mail[0])), ...args]);
+    t.after(() => program.stop());
+    return program;
+  });
+  const [{ origin }, { origin: withStores }, caddy] = await Promise.all([
+    real.addresses(),
+    stores.addresses(),
+    startCaddy(t, dialect, reached(mail[1])),
+  ]);
+  return {
+    dialect,
+    real: origin,
+    realWithStores: withStores,
+    ours: caddy.origin,
+    mail: { real: mail[0], ours: mail[1] },
+    programs: { op, real, stores, caddy: caddy.program },
+  };
 }

@@ -5,18 +5,21 @@
 //   dialects  where it makes sense; both unless it says so
 //   run       what the browser does, see browser.mjs
 //
-// Flows that need a store (e-mail, linking of accounts) are files of their own
-// here, and sites with that store in sites.mjs.
+// A store remembers people: at the sites that have one, every sequence has people
+// of its own (see account in people.mjs), as several of them run at a time.
 
 import { bodySequences } from "./bodies.mjs";
 import { callbackUrlSequences } from "./callback-url.mjs";
 import { callbackSequences } from "./callbacks.mjs";
 import { credentialsSequences } from "./credentials.mjs";
 import { csrfSequences } from "./csrf.mjs";
+import { emailSequences } from "./email.mjs";
 import { jsonModeSequences } from "./json-mode.mjs";
+import { linkingSequences } from "./linking.mjs";
 import { oauthSequences } from "./oauth.mjs";
 import { pageSequences } from "./pages.mjs";
 import { routeSequences } from "./routes.mjs";
+import { rowSequences } from "./rows.mjs";
 import { sessionSequences } from "./session.mjs";
 import { signOutSequences } from "./signout.mjs";
 import { siteSequences } from "./sites.mjs";
@@ -35,6 +38,9 @@ export const topics = {
   pages: pageSequences,
   callbacks: callbackSequences,
   sites: siteSequences,
+  "mailed links": emailSequences,
+  accounts: linkingSequences,
+  "sessions in a store": rowSequences,
 };
 
 /** The sequences of a dialect. */

@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from "node:url";
 
-import { providers } from "../providers.mjs";
+import { mailing, providers } from "../providers.mjs";
 import { secret, sites } from "../sites.mjs";
 import { expressions } from "./callbacks.mjs";
 
@@ -21,13 +21,15 @@ function block(head, lines) {
   return [`${head} {`, ...lines.map((line) => `\t${line}`), "}"];
 }
 
-function provider(id, p) {
+function provider(id, p, site) {
   const client = [`name "${p.name}"`, `client_id ${p.clientId}`, `client_secret ${p.clientSecret}`, `scope ${p.scope}`];
   switch (p.kind) {
     case "credentials":
       return [`users ${users}`];
+    case "email":
+      return block(`email ${p.from} ${mailing(p, site).server}`, ["tls off"]);
     case "oidc":
-      return block(`provider oidc ${p.issuer} as ${id}`, client);
+      return block(`provider oidc ${p.issuer} as ${id}`, [...client, ...(p.trusted ? ["allow_email_linking"] : [])]);
     default:
       return block(`provider oauth2 as ${id}`, [
         ...client,
@@ -39,15 +41,21 @@ function provider(id, p) {
 }
 
 function caddyauth(site, dialect, all) {
+  const session = [
+    ...(site.store ? [`strategy ${site.store}`] : []),
+    ...(site.maxAge ? [`max_age ${site.maxAge}s`] : []),
+    ...(site.updateAge ? [`update_age ${site.updateAge}s`] : []),
+  ];
   const pages = Object.entries(site.pages ?? {}).map(([name, path]) => `${pageWords[name]} ${path}`);
   return block("caddyauth", [
     ...(dialect === "v5" ? ["compat v5"] : []),
     ...(site.env || site.headers ? [] : [`url ${site.url}`]),
     `secret ${secret}`,
-    ...site.providers.flatMap((id) => provider(id, all[id])),
+    ...site.providers.flatMap((id) => provider(id, all[id], site)),
+    ...(site.store ? ["store memory"] : []),
     ...(pages.length ? block("pages", pages) : []),
-    ...(site.maxAge ? block("session", [`max_age ${site.maxAge}s`]) : []),
-    ...(site.callbacks ? block("callbacks", expressions) : []),
+    ...(session.length ? block("session", session) : []),
+    ...(site.callbacks ? block("callbacks", expressions[site.store === "database" ? "database" : "jwt"]) : []),
     "limit off", // the suite signs in more often than people do
     "allow any",
     "public",

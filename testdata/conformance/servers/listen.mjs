@@ -2,6 +2,9 @@
 
 /** Lets a server listen on a free loopback port and returns its origin. */
 export async function listen(server) {
+  // Longer than a client keeps a connection: what is hung up on just when it is
+  // used again is an error there.
+  server.keepAliveTimeout = 600_000;
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return `http://127.0.0.1:${server.address().port}`;
 }

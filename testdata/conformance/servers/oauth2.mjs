@@ -2,7 +2,7 @@
 // no ID token, the account is told by a userinfo endpoint.
 import { createHash, randomBytes } from "node:crypto";
 
-import { accounts } from "../people.mjs";
+import { account } from "../people.mjs";
 
 /** Returns the server's request listener. */
 export function oauth2(clientId, clientSecret) {
@@ -42,7 +42,7 @@ export function oauth2(clientId, clientSecret) {
 
   function userinfo(_, __, headers) {
     const sub = tokens.get(headers.authorization?.replace(/^Bearer /, ""));
-    return sub ? { status: 200, json: { sub, ...accounts[sub] } } : { status: 401, json: { error: "invalid_token" } };
+    return sub ? { status: 200, json: { sub, ...account(sub) } } : { status: 401, json: { error: "invalid_token" } };
   }
 
   /** A profile that does not say whose it is. */

@@ -9,7 +9,7 @@ import { createServer } from "node:http";
 
 import Provider from "oidc-provider";
 
-import { accounts } from "../people.mjs";
+import { account } from "../people.mjs";
 import { providers } from "../providers.mjs";
 import { listen, print } from "./listen.mjs";
 import { oauth2 } from "./oauth2.mjs";
@@ -22,7 +22,7 @@ const issuer = await listen(server);
 
 const op = new Provider(issuer, {
   clients: [{ client_id: clientId, client_secret: clientSecret, redirect_uris: options.oidc }],
-  claims: { openid: ["sub"], profile: ["name", "picture"], email: ["email"] },
+  claims: { openid: ["sub"], profile: ["name", "picture"], email: ["email", "email_verified"] },
   scopes: ["openid", "profile", "email"],
   // Claims of scopes in the ID token too, which is where both sides look.
   conformIdTokenClaims: false,
@@ -30,9 +30,8 @@ const op = new Provider(issuer, {
   interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
   cookies: { keys: ["only for tests"] },
   async findAccount(_, id) {
-    return Object.hasOwn(accounts, id)
-      ? { accountId: id, claims: async () => ({ sub: id, ...accounts[id] }) }
-      : undefined;
+    const claims = account(id);
+    return claims && { accountId: id, claims: async () => ({ sub: id, ...claims }) };
   },
   // Consent is given in advance: what is tested is the client.
   async loadExistingGrant(ctx) {

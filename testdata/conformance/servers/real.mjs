@@ -1,8 +1,10 @@
-// The real server of a dialect, with all sites:
+// The real server of a dialect, with some of the sites:
 //
-//   node real.mjs v4|v5 '{"issuer": ..., "oauth2": ...}'
+//   node real.mjs v4|v5 '{"issuer": ..., "oauth2": ..., "smtp": ...}' [stores]
 //
-// prints {"origin": "http://127.0.0.1:<port>"} and ends when its standard input
+// with those that have a store, or those that have none: @auth/core remembers for
+// the whole process that somebody has configured e-mail, and then wants a store
+// from everybody. It prints {"origin": "http://127.0.0.1:<port>"} and ends when its standard input
 // does.
 import { createServer } from "node:http";
 
@@ -12,7 +14,8 @@ import { listen, print } from "./listen.mjs";
 
 // Their mode for production, before they are loaded.
 process.env.NODE_ENV = "production";
-const [dialect, addresses] = process.argv.slice(2);
+const [dialect, addresses, stores] = process.argv.slice(2);
+const served = Object.values(sites).filter(({ store }) => Boolean(store) === Boolean(stores));
 const { handler } = await import(`./${dialect}.mjs`);
 const environment = new Environment();
 
@@ -22,8 +25,11 @@ function variables(site) {
   return { [dialect === "v4" ? "NEXTAUTH_URL" : "AUTH_URL"]: site.url };
 }
 
+// @auth/core leaves the promise behind when a mail cannot be sent.
+process.on("unhandledRejection", () => {});
+
 const handlers = new Map();
-for (const site of Object.values(sites)) {
+for (const site of served) {
   await environment.with(variables(site), () => {
     handlers.set(site.host, handler(site, secret, JSON.parse(addresses)));
   });
@@ -36,7 +42,7 @@ function forwarded(headers) {
 }
 
 const server = createServer((request, response) => {
-  const site = Object.values(sites).find(({ host }) => host === request.headers.host);
+  const site = served.find(({ host }) => host === request.headers.host);
   if (!site) return response.writeHead(421).end();
   forwarded(request.headers);
   environment

@@ -4,12 +4,15 @@ import { createRequire } from "node:module";
 import { parse as parseQuery } from "node:querystring";
 
 import { authorize } from "../people.mjs";
-import { checks, fields, profile, providers } from "../providers.mjs";
+import { checks, fields, mailing, profile, providers } from "../providers.mjs";
+import { session } from "../sites.mjs";
 import { functions } from "./callbacks.mjs";
+import { adapter } from "./store.mjs";
 
 const require = createRequire(import.meta.url);
 const NextAuth = require("next-auth").default;
 const Credentials = require("next-auth/providers/credentials").default;
+const Email = require("next-auth/providers/email").default;
 const { apiResolver } = require("next/dist/server/api-utils/node/api-resolver.js");
 const { getRouteMatcher } = require("next/dist/shared/lib/router/utils/route-matcher.js");
 const { getRouteRegex } = require("next/dist/shared/lib/router/utils/route-regex.js");
@@ -17,11 +20,14 @@ const { getRouteRegex } = require("next/dist/shared/lib/router/utils/route-regex
 const quiet = { error() {}, warn() {}, debug() {} };
 
 /** A provider as an application would configure it. */
-function configured(id, p) {
+function configured(id, p, site) {
   const common = { id, name: p.name, clientId: p.clientId, clientSecret: p.clientSecret, checks: checks(p), profile };
+  if (p.trusted) common.allowDangerousEmailAccountLinking = true;
   switch (p.kind) {
     case "credentials":
       return Credentials({ id, name: p.name, credentials: fields, authorize });
+    case "email":
+      return Email(mailing(p, site));
     case "oidc":
       return {
         ...common,
@@ -46,10 +52,11 @@ export function handler(site, secret, addresses) {
   const all = providers(addresses);
   const options = {
     secret,
-    providers: site.providers.map((id) => configured(id, all[id])),
+    providers: site.providers.map((id) => configured(id, all[id], site)),
     pages: site.pages ?? {},
-    session: site.maxAge ? { maxAge: site.maxAge } : {},
-    callbacks: site.callbacks ? functions : {},
+    session: session(site),
+    callbacks: site.callbacks ? functions[session(site).strategy ?? "jwt"] : {},
+    ...(site.store && { adapter: adapter() }),
     logger: quiet,
   };
   const route = `${site.basePath}/[...nextauth]`;

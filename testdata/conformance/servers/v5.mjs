@@ -3,21 +3,27 @@
 import "./specifiers.mjs";
 
 import { authorize } from "../people.mjs";
-import { checks, fields, providers } from "../providers.mjs";
+import { checks, fields, mailing, providers } from "../providers.mjs";
+import { session } from "../sites.mjs";
 import { functions } from "./callbacks.mjs";
+import { adapter } from "./store.mjs";
 
 const { default: NextAuth } = await import("next-auth5");
 const { default: Credentials } = await import("@auth/core/providers/credentials");
+const { default: Nodemailer } = await import("@auth/core/providers/nodemailer");
 const { NextRequest } = await import("next/server.js");
 
 const quiet = { error() {}, warn() {}, debug() {} };
 
 /** A provider as an application would configure it. */
-function configured(id, p) {
+function configured(id, p, site) {
   const common = { id, name: p.name, clientId: p.clientId, clientSecret: p.clientSecret, checks: checks(p) };
+  if (p.trusted) common.allowDangerousEmailAccountLinking = true;
   switch (p.kind) {
     case "credentials":
       return Credentials({ id, name: p.name, credentials: fields, authorize });
+    case "email":
+      return Nodemailer({ id, name: p.name, ...mailing(p, site) });
     case "oidc":
       return { ...common, type: "oidc", issuer: p.issuer, authorization: { params: { scope: p.scope } } };
     default:
@@ -38,10 +44,11 @@ export function handler(site, secret, addresses) {
   const all = providers(addresses);
   const { handlers } = NextAuth({
     secret,
-    providers: site.providers.map((id) => configured(id, all[id])),
+    providers: site.providers.map((id) => configured(id, all[id], site)),
     ...(site.pages && { pages: site.pages }),
-    ...(site.maxAge && { session: { maxAge: site.maxAge } }),
-    ...(site.callbacks && { callbacks: functions }),
+    session: session(site),
+    ...(site.callbacks && { callbacks: functions[session(site).strategy ?? "jwt"] }),
+    ...(site.store && { adapter: adapter() }),
     logger: quiet,
   });
   // The methods that the package answers itself; Next.js would stop the others.

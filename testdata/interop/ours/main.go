@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -138,7 +139,7 @@ func issued() (list []sitting) {
 			for name, claims := range people {
 				s := sitting{Name: name + ", issued", Dialect: d.String(), Secure: secure, Secrets: []string{long, "old"}}
 				m, names := s.manager(time.Now)
-				cookies, issued, err := m.Issue(http.Header{}, names, claims)
+				cookies, issued, err := m.Issue(context.Background(), http.Header{}, names, claims, session.Client{})
 				list = append(list, s.with(cookies, must(issued, err)))
 			}
 		}
@@ -155,10 +156,10 @@ func renewed() (list []sitting) {
 		s := theirs.sitting
 		s.Sent = theirs.cookie()
 		h := http.Header{"Cookie": {s.Sent}}
-		read := must(m.Read(h, names))
+		read := must(m.Read(context.Background(), h, names))
 		s.Name += ", renewed by us"
 		m, names = s.manager(time.Now)
-		cookies, renewed, err := m.Refresh(h, names, read.Claims)
+		cookies, renewed, err := m.Refresh(context.Background(), h, names, read, read.Claims)
 		list = append(list, s.with(cookies, must(renewed, err)))
 	}
 	return list
