@@ -44,6 +44,10 @@ export async function bundle(directory, entry, options = {}) {
 export const bundleReact = (directory, dialect) =>
   bundle(directory, "app.jsx", dialect === "v5" ? { alias: { "next-auth/react": "next-auth5/react" } } : {});
 
+/** The client for passkeys, which next-auth 4 lacks. */
+export const bundleWebAuthn = (directory) =>
+  bundle(directory, "webauthn.js", { alias: { "next-auth/webauthn": "next-auth5/webauthn" } });
+
 const stub = (name) => join(source, "stubs", name);
 
 /** The client of @auth/sveltekit. */

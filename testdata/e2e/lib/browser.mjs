@@ -61,7 +61,7 @@ export class Visitor {
     this.context.on("request", (request) => {
       const { origin, searchParams } = new URL(request.url());
       if (origin !== this.origin && origin !== "null") this.problems.push(`left the site: ${request.url()}`);
-      for (const name of ["code", "state", "nonce"]) {
+      for (const name of ["code", "state", "nonce", "token"]) {
         const value = searchParams.get(name);
         if (value) this.secrets.add(value);
       }

@@ -5,22 +5,25 @@ import { join } from "node:path";
 import { startCaddy } from "./gateway.mjs";
 import { freePort, root } from "./process.mjs";
 
+const demoUsers = join(root, "testdata", "demo", "users.yml");
+
 /**
  * Starts caddy with a site for each entry: the directory that it serves, what
- * its caddyauth says beside what all have in common, and further lines of the
- * site, which may depend on its origin. Returns caddy with the sites' origins.
+ * its caddyauth says beside what all have in common, who may sign in, its users
+ * file, and further lines of the site, which may depend on its origin. Returns
+ * caddy with the sites' origins.
  */
 export async function startSites(t, sites) {
   const ports = await Promise.all(sites.map(() => freePort()));
   const origins = sites.map(({ scheme = "http" }, i) => `${scheme}://localhost:${ports[i]}`);
   const blocks = sites.map(
-    async ({ directory, auth = "", lines = () => "" }, i) => `${origins[i]} {
+    async ({ directory, auth = "", allow = "allow any", users = demoUsers, lines = () => "" }, i) => `${origins[i]} {
 	bind 127.0.0.1
 	log
 	caddyauth {
 		provider dev
-		users ${join(root, "testdata", "demo", "users.yml")}
-		allow any
+		users ${users}
+		${allow}
 		public
 		private /members/*
 		limit off
