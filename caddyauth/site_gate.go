@@ -60,9 +60,7 @@ func (s *site) provisionGate(ctx caddy.Context, scope *Match) error {
 // rules compiles allow or deny lines.
 func (s *site) rules(ctx caddy.Context, word string, rules []*Rule) ([]gate.Rule, error) {
 	options := gate.SubjectOptions{FoldLogin: s.foldsLogin}
-	for _, p := range s.config.Providers {
-		options.Providers = append(options.Providers, p.id())
-	}
+	options.Providers = s.accountProviders()
 	var compiled []gate.Rule
 	errs := []error{ambiguous(word, rules)}
 	for _, r := range rules {
@@ -98,6 +96,18 @@ func (s *site) rules(ctx caddy.Context, word string, rules []*Rule) ([]gate.Rule
 		compiled = append(compiled, gate.Rule{Scope: scope, Matcher: m, Subject: subject, Line: line})
 	}
 	return compiled, errors.Join(errs...)
+}
+
+// accountProviders are the ids of the providers whose accounts people have.
+// Passkeys stand for accounts of the others.
+func (s *site) accountProviders() []string {
+	var ids []string
+	for _, p := range s.config.Providers {
+		if p.Preset != presetPasskey {
+			ids = append(ids, p.id())
+		}
+	}
+	return ids
 }
 
 // ambiguous refuses rules of one scope that mean different requests. They are
@@ -163,7 +173,12 @@ func (s *site) provisionHeaders() error {
 			preset = "none"
 		}
 	}
-	options := gate.HeaderOptions{Preset: preset, MultiProvider: len(s.providers) > 1}
+	options := gate.HeaderOptions{Preset: preset}
+	if ids := s.accountProviders(); len(ids) == 1 {
+		options.Provider = ids[0]
+	} else {
+		options.MultiProvider = len(ids) > 1
+	}
 	for _, h := range c.Set {
 		f, err := headerField(h)
 		if err != nil {

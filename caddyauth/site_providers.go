@@ -19,6 +19,9 @@ func (s *site) provisionProviders(ctx caddy.Context) error {
 	if len(s.config.Providers) == 0 {
 		return errors.New("no provider: name one, as in 'caddyauth github', or a users file with 'users <file>'")
 	}
+	if len(s.accountProviders()) == 0 {
+		return errors.New("passkeys alone let nobody in: people add them when they have signed in another way, so name another provider, such as 'users <file>'")
+	}
 	var errs []error
 	for _, c := range s.config.Providers {
 		if _, taken := s.realms[c.id()]; taken {

@@ -36,6 +36,10 @@ type HeaderOptions struct {
 	// are not touched: whoever maps a login or an id to a field of their own
 	// needs another field for the provider.
 	MultiProvider bool
+
+	// Provider is the only provider whose accounts go without it, empty if all do
+	// or none.
+	Provider string
 }
 
 // Headers names the person to the upstream.
@@ -67,8 +71,12 @@ func NewHeaders(options HeaderOptions) (*Headers, error) {
 	hs := new(Headers)
 	for _, f := range preset {
 		compiled := field{Field: f, value: f.Value}
-		if options.MultiProvider && isUserField(f.Name) {
+		switch {
+		case !isUserField(f.Name):
+		case options.MultiProvider:
 			compiled.value = withProvider(f.Value)
+		case options.Provider != "":
+			compiled.value = exceptOf(options.Provider, f.Value)
 		}
 		hs.put(compiled)
 	}

@@ -49,6 +49,12 @@ func TestHeaderPresets(t *testing.T) {
 		{"remote, several providers", HeaderOptions{Preset: "remote", MultiProvider: true}, alice(), map[string]string{
 			"Remote-User": "keycloak:alice", "Remote-Name": "Alice", "Remote-Email": "alice@example.com", "Remote-Groups": "dev",
 		}},
+		{"remote, the provider that goes without", HeaderOptions{Preset: "remote", Provider: "keycloak"}, alice(), map[string]string{
+			"Remote-User": "alice", "Remote-Name": "Alice", "Remote-Email": "alice@example.com", "Remote-Groups": "dev",
+		}},
+		{"remote, another than that", HeaderOptions{Preset: "remote", Provider: "github"}, alice(), map[string]string{
+			"Remote-User": "keycloak:alice", "Remote-Name": "Alice", "Remote-Email": "alice@example.com", "Remote-Groups": "dev",
+		}},
 		{"remote, no login", HeaderOptions{Preset: "remote"}, verified, map[string]string{
 			"Remote-User": "alice@example.com", "Remote-Name": "Alice", "Remote-Email": "alice@example.com", "Remote-Groups": "dev",
 		}},

@@ -42,6 +42,18 @@ func email(s *session.Session) string { return s.User.Email }
 
 func groups(s *session.Session) []string { return s.Evidence.Groups }
 
+// exceptOf leaves the accounts of a provider as they are, and writes those of any
+// other with theirs.
+func exceptOf(provider string, of func(*session.Session) string) func(*session.Session) string {
+	other := withProvider(of)
+	return func(s *session.Session) string {
+		if s.Evidence.Provider == provider {
+			return of(s)
+		}
+		return other(s)
+	}
+}
+
 // withProvider puts the provider's id in front of what of returns, unless
 // that is an e-mail address that is one everywhere.
 func withProvider(of func(*session.Session) string) func(*session.Session) string {

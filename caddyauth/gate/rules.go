@@ -115,6 +115,9 @@ func newUserSubject(values []string, options SubjectOptions) (Subject, error) {
 		if id == "" && len(options.Providers) > 1 {
 			return nil, fmt.Errorf("user: with several providers, write '%s:%s'", options.Providers[0], v)
 		}
+		if id == "" && len(options.Providers) == 1 {
+			id = options.Providers[0] // nobody else's account of that name
+		}
 		u.users = append(u.users, user{id, name, isNumber(name)})
 	}
 	return u, nil

@@ -137,3 +137,19 @@ func TestNewSubjectKeepsNothingOfItsArguments(t *testing.T) {
 		t.Error("the caller's slice is the rule's")
 	}
 }
+
+// A name without a provider is one at the provider that the site has, whoever
+// else may sign somebody in: whoever registers a passkey with an application of
+// Auth.js chooses its account's id.
+func TestUserOfTheOnlyProvider(t *testing.T) {
+	subject, err := NewSubject("user", []string{"carol"}, SubjectOptions{Providers: []string{"credentials"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for provider, want := range map[string]bool{"credentials": true, "passkey": false} {
+		s := &session.Session{HasEvidence: true, Evidence: session.Evidence{Provider: provider, Account: "carol"}}
+		if got := subject.Allows(s); got != want {
+			t.Errorf("%s: %v, want %v", provider, got, want)
+		}
+	}
+}

@@ -72,7 +72,7 @@ func (s *site) load() {
 		store memory
 		passkeys
 		users ` + s.users + `
-		allow user credentials:carol
+		allow user carol
 		allow /math/* group math
 		headers
 	}
@@ -232,7 +232,7 @@ func TestSite(t *testing.T) {
 			device := testkey.New(t, testkey.ES256, "localhost", s.origin)
 			b := s.browser()
 			b.post("/callback/credentials", url.Values{"username": {"carol"}, "password": {"carols password"}})
-			b.wantIn("/x", "credentials:carol of ")
+			b.wantIn("/x", "carol of ")
 			if to := b.passkey("register", device); to != done {
 				t.Fatalf("registering led to %q", to)
 			}
@@ -241,7 +241,7 @@ func TestSite(t *testing.T) {
 			if to := b.passkey("authenticate", device); to != done {
 				t.Fatalf("signing in led to %q", to)
 			}
-			b.wantIn("/x", "credentials:carol of ")
+			b.wantIn("/x", "carol of ")
 			if status, _, _ := b.get("/math/x"); status != http.StatusForbidden {
 				t.Errorf("/math/: %d", status)
 			}
@@ -258,7 +258,7 @@ func TestSite(t *testing.T) {
 			if to := b.passkey("authenticate", device); to != done {
 				t.Errorf("signing in led to %q", to)
 			}
-			b.wantIn("/math/x", "credentials:carol of math")
+			b.wantIn("/math/x", "carol of math")
 
 			s.writeUsers("    disabled: true\n")
 			b.within("disabled", func() bool { status, _, _ := b.get("/x"); return status == http.StatusFound })
@@ -267,7 +267,7 @@ func TestSite(t *testing.T) {
 
 			s.writeUsers("")
 			b.within("enabled", func() bool { return b.passkey("authenticate", device) == done })
-			b.wantIn("/x", "credentials:carol of ")
+			b.wantIn("/x", "carol of ")
 
 			// Another users file has another carol.
 			file := s.users
