@@ -106,13 +106,15 @@ func (s *AuthJS) DeleteUser(ctx context.Context, id string) error {
 		if _, err := there(ctx, tx, "SELECT 1 FROM "+s.users.name+" WHERE "+where+" FOR UPDATE", id); err != nil {
 			return err
 		}
+		theirs := func(t *table) string { return "DELETE FROM " + t.name + ` WHERE "userId" = ` + s.id("$1") }
+		// Their sessions come before ours, as in ExtendSession: in another order the
+		// two would wait for each other.
 		queries := []string{
-			"DELETE FROM caddyauth_authjs_sessions WHERE user_id = $1", sqlstore.DeleteAuthenticatorsOf, sqlstore.DeleteTokensOf,
+			theirs(s.sessions), "DELETE FROM caddyauth_authjs_sessions WHERE user_id = $1",
+			sqlstore.DeleteAuthenticatorsOf, sqlstore.DeleteTokensOf, theirs(s.accounts),
 		}
-		for _, t := range []*table{s.sessions, s.accounts, s.passkeys} {
-			if t != nil {
-				queries = append(queries, "DELETE FROM "+t.name+` WHERE "userId" = `+s.id("$1"))
-			}
+		if s.passkeys != nil {
+			queries = append(queries, theirs(s.passkeys))
 		}
 		for _, query := range append(queries, "DELETE FROM "+s.users.name+" WHERE "+where) {
 			if err := tx.Delete(ctx, query, id); err != nil {
