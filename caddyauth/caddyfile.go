@@ -56,7 +56,7 @@ func init() {
 //	        pass_cookie   [on|off]
 //	    }
 //
-//	    store memory|bolt [<path>]|sqlite <path>|postgres <dsn>|redis <url>
+//	    store memory|bolt [<path>]|sqlite <path>|postgres <dsn> { schema caddyauth|pg-adapter|prisma }|redis <url>
 //
 //	    public  [<matcher>]
 //	    private [<matcher>]

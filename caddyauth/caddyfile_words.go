@@ -165,6 +165,8 @@ var headerPresets = []string{"remote", "oauth2_proxy", "none"}
 //	    sign_in <n>/<duration>
 //	    account <n>/<duration>
 //	    client  <n>/<duration>
+//	    mail        <n>/<duration>
+//	    mail_client <n>/<duration>
 //	}
 func (p *parser) limit() error {
 	l := new(Limit)

@@ -48,8 +48,8 @@ type Config struct {
 	Session *Session `json:"session,omitempty"`
 
 	// Where users, accounts and what belongs to them are kept: a guest module in
-	// the namespace `caddyauth.stores`. Default: nowhere, or `bolt` if strategy
-	// `database` needs a store.
+	// the namespace `caddyauth.stores`. Default: nowhere, or `bolt` where strategy
+	// `database`, preset `email`, passkeys, tokens or the account page need one.
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=caddyauth.stores inline_key=kind"`
 
 	// Requests that need no session. An identity is still passed on when there
@@ -93,7 +93,7 @@ type Config struct {
 
 	// A page where people see and end what is theirs: sessions, accounts, passkeys
 	// and tokens. `on` serves it as `account` below the base path, a path serves it
-	// there instead. Default: `off`.
+	// there as well. Default: `off`.
 	Account string `json:"account,omitempty"`
 
 	// Lets people make personal access tokens on that page, which stand in for a
