@@ -181,8 +181,12 @@ func (s *site) stripToken(r *http.Request) {
 	if !s.config.hasTokens() {
 		return
 	}
-	if _, ok := session.TokenOf(r.Header); ok {
-		r.Header.Del("Authorization")
+	// Of several fields none counts, but one of them may have a token all the same.
+	for _, field := range r.Header["Authorization"] {
+		if _, ok := session.TokenOf(http.Header{"Authorization": {field}}); ok {
+			r.Header.Del("Authorization")
+			return
+		}
 	}
 }
 

@@ -119,6 +119,21 @@ func TestPersonalAccessTokens(t *testing.T) {
 			t.Errorf("account page: %s", a.Status)
 		}
 	})
+	t.Run("a second Authorization field does not carry one past", func(t *testing.T) {
+		r, err := http.NewRequest("GET", s.Base+"/open", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header["Authorization"] = []string{"Bearer other", "Bearer " + everywhere}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if got := up.take(); len(got) != 1 || len(got[0].Header.Values("Authorization")) != 0 {
+			t.Errorf("passed on: %v", got)
+		}
+	})
 	t.Run("nothing of them is logged", func(t *testing.T) {
 		if text := s.logText(); strings.Contains(text, everywhere) || strings.Contains(text, reading) {
 			t.Error("the log has a token")

@@ -13,7 +13,7 @@ import (
 // v5 is the contract of @auth/core 0.41 with the URLs of next-auth 5.
 func v5() *contract {
 	routes := baseRoutes()
-	routes["webauthn-options"] = &route{noHead: true}
+	routes[actionOptions] = &route{noHead: true}
 	return &contract{
 		routes:      routes,
 		split:       splitV5,

@@ -85,19 +85,6 @@ const (
 // ProviderID returns the id that New will use.
 func (c *Config) ProviderID() string { return cmp.Or(c.ID, provider.TypeEmail) }
 
-// Missing returns the settings among from and server that are needed but not
-// set, which are those to look for in the environment.
-func (c *Config) Missing() []string {
-	var names []string
-	if c.From == "" {
-		names = append(names, "from")
-	}
-	if c.Server == "" {
-		names = append(names, "server")
-	}
-	return names
-}
-
 // problems collects what is wrong with a configuration.
 type problems struct {
 	id   string

@@ -150,16 +150,6 @@ func TestMistakes(t *testing.T) {
 	})
 }
 
-func TestMissing(t *testing.T) {
-	for want, cfg := range map[string]Config{
-		"from server": {}, "from": {Server: "x"}, "server": {From: "x"}, "": {From: "x", Server: "x"},
-	} {
-		if got := strings.Join(cfg.Missing(), " "); got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
-	}
-}
-
 // Links on their way in the clear are worth a word, not to this machine though.
 func TestWarning(t *testing.T) {
 	for _, tc := range []struct {
