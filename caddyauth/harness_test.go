@@ -131,7 +131,13 @@ func (s *server) load(global, config string) error {
 	if err != nil {
 		return fmt.Errorf("adapting: %w\n%s", err, s.config)
 	}
-	return caddy.Load(unkept(s.t, raw), true)
+	if err := caddy.Load(unkept(s.t, raw), true); err != nil {
+		return err
+	}
+	// Caddy stops the old servers in the background: they may take a connection
+	// for a moment after Load has returned.
+	time.Sleep(50 * time.Millisecond)
+	return nil
 }
 
 // unkept is a configuration that Caddy does not keep in its home: it found that

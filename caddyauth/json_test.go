@@ -153,7 +153,7 @@ func TestJSONPlaces(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			config := `{"admin": {"disabled": true}, "apps": {"http": {"servers": {"a": {"listen": ["` + c.listen + ":" + freePort(t) + `"],
 				"automatic_https": {"disable": true}, "routes": ` + c.routes + `}}}}}`
-			err := caddy.Load([]byte(config), true)
+			err := caddy.Load(unkept(t, []byte(config)), true)
 			if err == nil {
 				_ = caddy.Stop()
 			}

@@ -282,7 +282,7 @@ func newServer(t testing.TB) *server {
 // loadJSON runs a JSON configuration until the end of the test.
 func (s *server) loadJSON(config string) {
 	s.t.Helper()
-	if err := caddy.Load([]byte(config), true); err != nil {
+	if err := caddy.Load(unkept(s.t, []byte(config)), true); err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() {

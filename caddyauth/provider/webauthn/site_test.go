@@ -275,12 +275,13 @@ func TestSite(t *testing.T) {
 			s.writeUsers("")
 			s.load()
 			b = s.browser()
+			// Caddy's old servers may answer a moment longer.
+			b.within("another file", func() bool { return b.passkey("authenticate", device) != done })
+			b = s.browser()
 			b.wantRefused(b.passkey("authenticate", device))
 			s.users = file
 			s.load()
-			if to := b.passkey("authenticate", device); to != done {
-				t.Errorf("signing in led to %q", to)
-			}
+			b.within("the first file", func() bool { return b.passkey("authenticate", device) == done })
 		})
 	}
 }
