@@ -6,15 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"go.uber.org/zap"
 
-	"github.com/caddyauth/gateway/caddyauth/gate"
 	"github.com/caddyauth/gateway/caddyauth/session"
 	"github.com/caddyauth/gateway/caddyauth/store"
 )
@@ -40,53 +37,27 @@ type newTokenRequest struct {
 	Expires time.Time `json:"expires,omitzero"`
 }
 
-// The bounds of a token, which are those of the account page.
-const (
-	maxUserTokens = 100
-	maxTokenName  = 100 // characters
-	maxTokenScope = 20  // paths or methods
-	maxTokenPath  = 256 // bytes
-)
-
-// methodName is the form of a method's name here. RFC 9110, section 9.1, lets them
-// be stranger.
-var methodName = regexp.MustCompile(`^[A-Z][A-Z-]{0,31}$`)
-
-// check refuses what could not be meant, and brings the rest into form.
-func (r *newTokenRequest) check(now time.Time) error {
-	bad := func(format string, args ...any) error { return adminError(http.StatusBadRequest, format, args...) }
-	r.Name = cmp.Or(strings.TrimSpace(r.Name), "caddy auth")
+// check refuses what could not be meant, and returns the rest as a token.
+func (r *newTokenRequest) check(now time.Time) (store.Token, error) {
+	t := store.Token{Name: cmp.Or(strings.TrimSpace(r.Name), "caddy auth"), Paths: r.Paths, Methods: r.Methods, Expires: r.Expires}
+	bad := func(format string, args ...any) (store.Token, error) {
+		return t, adminError(http.StatusBadRequest, format, args...)
+	}
 	switch {
 	case r.User == "" && r.Email == "":
 		return bad("say whose token it is, with user or email")
 	case len(r.User) > maxParameter || len(r.Email) > maxParameter || !printable(r.User+r.Email):
 		return bad("user or email is too long or has characters that nothing here has")
-	case utf8.RuneCountInString(r.Name) > maxTokenName || !printable(r.Name):
-		return bad("name has more than %d characters, or some that cannot be shown", maxTokenName)
-	case len(r.Paths) > maxTokenScope:
-		return bad("there are more than %d paths", maxTokenScope)
-	case len(r.Methods) > maxTokenScope:
-		return bad("there are more than %d methods", maxTokenScope)
 	case !r.Expires.IsZero() && !r.Expires.After(now):
 		return bad("expires is over already")
 	case r.Expires.Year() > 9999:
 		return bad("expires is too far away")
 	}
-	for _, path := range r.Paths {
-		if len(path) > maxTokenPath || !strings.HasPrefix(path, "/") {
-			return bad("path %.256q: it begins with a slash and has no more than %d bytes", path, maxTokenPath)
-		}
-		if _, err := gate.NewPathMatcher(path); err != nil {
-			return bad("%w", err)
-		}
+	err := session.CheckToken(&t, checkPaths)
+	if wrong, ok := errors.AsType[*session.TokenError](err); ok {
+		return bad("%s: %w", wrong.Field, wrong.Err)
 	}
-	for i, method := range r.Methods {
-		r.Methods[i] = strings.ToUpper(method)
-		if !methodName.MatchString(r.Methods[i]) {
-			return bad("%.40q is no method of HTTP", method)
-		}
-	}
-	return nil
+	return t, err
 }
 
 // createToken answers POST /caddyauth/tokens.
@@ -101,7 +72,8 @@ func (q *adminRequest) createToken() error {
 	if err := q.body(&wanted); err != nil {
 		return err
 	}
-	if err := wanted.check(q.now); err != nil {
+	t, err := wanted.check(q.now)
+	if err != nil {
 		return err
 	}
 	o, u, err := q.findUser(userFilter{wanted.User, wanted.Email})
@@ -116,14 +88,11 @@ func (q *adminRequest) createToken() error {
 	if err != nil {
 		return err
 	}
-	if have, err := o.conn.Tokens(q.r.Context(), u.ID); err != nil || len(have) >= maxUserTokens {
+	if have, err := o.conn.Tokens(q.r.Context(), u.ID); err != nil || len(have) >= session.MaxTokens {
 		return cmp.Or(err, adminError(http.StatusConflict, "the user has %d tokens, which is as many as one can have", len(have)))
 	}
 	secret := session.NewToken()
-	t := store.Token{
-		ID: store.NewID(), UserID: u.ID, Hash: store.Hash(secret), Name: wanted.Name,
-		Paths: wanted.Paths, Methods: wanted.Methods, Expires: wanted.Expires, Created: q.now, Evidence: evidence,
-	}
+	t.ID, t.UserID, t.Hash, t.Created, t.Evidence = store.NewID(), u.ID, store.Hash(secret), q.now, evidence
 	if err := o.conn.CreateToken(q.r.Context(), t); err != nil {
 		return err
 	}
@@ -169,7 +138,7 @@ func (o *openStore) latestEvidence(ctx context.Context, user string, sites []*si
 	var at time.Time
 	for _, row := range rows {
 		e, ok := evidenceOf(row.Session)
-		if ok && row.Session.Created.After(at) && slices.ContainsFunc(sites, func(s *site) bool { return s.accepts(e) }) {
+		if ok && row.Session.Created.After(at) && slices.ContainsFunc(sites, func(s *site) bool { return e.Within(s.realms) }) {
 			latest.Evidence, latest.HasEvidence, at = e, true, row.Session.Created
 			_, latest.User.Email, _ = session.OpenEvidence(row.Session.Evidence) // it has just been read
 		}
@@ -178,10 +147,4 @@ func (o *openStore) latestEvidence(ctx context.Context, user string, sites []*si
 		return nil, adminError(http.StatusConflict, "the user has no session that a token could stand in for: let them sign in, then try again")
 	}
 	return session.TokenEvidence(latest)
-}
-
-// accepts reports whether the site has the provider that signed somebody in.
-func (s *site) accepts(e session.Evidence) bool {
-	realm, ok := s.realms[e.Provider]
-	return ok && realm == e.Realm
 }

@@ -145,7 +145,7 @@ func (q *adminRequest) endSession(id string) error {
 // has. Sites without a store know no ids: they are told all of them.
 func (a *App) endSession(ctx context.Context, id string, now time.Time) (known bool, err error) {
 	if sites := a.storedAt(nil); len(sites) > 0 {
-		a.shared.ended.Add(id, now, lastBreath(sites, time.Time{}, now))
+		a.shared.ended.Add(id, now, session.LastBreath(longest(sites), time.Time{}, now))
 	}
 	var failed error
 	for _, o := range a.stores() {
@@ -157,7 +157,7 @@ func (a *App) endSession(ctx context.Context, id string, now time.Time) (known b
 			failed = err // another store may have it
 			continue
 		}
-		until := lastBreath(a.storedAt(o), row.Session.Expires, now)
+		until := session.LastBreath(longest(a.storedAt(o)), row.Session.Expires, now)
 		if err := session.Revoke(ctx, o.conn, id, now, until); err != nil {
 			return false, err
 		}
@@ -165,16 +165,6 @@ func (a *App) endSession(ctx context.Context, id string, now time.Time) (known b
 		return true, nil
 	}
 	return false, failed
-}
-
-// lastBreath is when no token of a session can be good any more: renewals may
-// have sealed one of full length a moment ago.
-func lastBreath(sites []*site, expires, now time.Time) time.Time {
-	until := now.Add(max(longest(sites), session.DefaultMaxAge))
-	if expires.After(until) {
-		until = expires
-	}
-	return until.Add(time.Minute)
 }
 
 // endedCount is how many things were ended.
@@ -201,18 +191,14 @@ func (q *adminRequest) endUserSessions() error {
 // may have outlived its user.
 func (a *App) endUserSessions(ctx context.Context, user string, now time.Time) (n int, err error) {
 	if sites := a.storedAt(nil); len(sites) > 0 {
-		a.shared.ended.AddUser(user, now, now, lastBreath(sites, time.Time{}, now))
+		a.shared.ended.AddUser(user, now, now, session.LastBreath(longest(sites), time.Time{}, now))
 	}
 	var errs []error
 	for _, o := range a.stores() {
-		until := lastBreath(a.storedAt(o), time.Time{}, now)
-		// First the news, then the rows, as for a single session.
-		if err := o.conn.Revoke(ctx, store.Revocation{Kind: store.ByUser, Key: user, At: now, Until: until}); err != nil {
-			errs = append(errs, err)
-			continue
-		}
+		until := session.LastBreath(longest(a.storedAt(o)), time.Time{}, now)
+		// Whatever the store says: here they are to end.
 		o.ended.AddUser(user, now, now, until)
-		ids, err := o.conn.DeleteUserSessions(ctx, user, "")
+		ids, err := session.RevokeUser(ctx, o.conn, user, now, until)
 		if err != nil {
 			errs = append(errs, err)
 		}

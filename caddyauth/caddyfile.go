@@ -65,7 +65,7 @@ func init() {
 //	    roles   <claim path>...
 //	    groups  <claim path>...
 //	    headers [remote|oauth2_proxy|none] { <header> <placeholder or claim path> }
-//	    limit   [off] { sign_in|account|client|mail|mail_client <n>/<duration> }
+//	    limit   [off] { sign_in|account|client|mail|mail_account|mail_client <n>/<duration> }
 //
 //	    pages {
 //	        sign_in        <path>

@@ -162,11 +162,12 @@ var headerPresets = []string{"remote", "oauth2_proxy", "none"}
 // limit parses:
 //
 //	limit [off] {
-//	    sign_in <n>/<duration>
-//	    account <n>/<duration>
-//	    client  <n>/<duration>
-//	    mail        <n>/<duration>
-//	    mail_client <n>/<duration>
+//	    sign_in      <n>/<duration>
+//	    account      <n>/<duration>
+//	    client       <n>/<duration>
+//	    mail         <n>/<duration>
+//	    mail_account <n>/<duration>
+//	    mail_client  <n>/<duration>
 //	}
 func (p *parser) limit() error {
 	l := new(Limit)
@@ -178,9 +179,12 @@ func (p *parser) limit() error {
 	}
 	p.config.Limit = l
 	return p.block("limit", func(name string) error {
-		to, ok := map[string]*string{"sign_in": &l.SignIn, "account": &l.Account, "client": &l.Client, "mail": &l.Mail, "mail_client": &l.MailClient}[name]
+		to, ok := map[string]*string{
+			"sign_in": &l.SignIn, "account": &l.Account, "client": &l.Client,
+			"mail": &l.Mail, "mail_account": &l.MailAccount, "mail_client": &l.MailClient,
+		}[name]
 		if !ok {
-			return p.unknown("limit", []string{"sign_in", "account", "client", "mail", "mail_client"}, nil)
+			return p.unknown("limit", []string{"sign_in", "account", "client", "mail", "mail_account", "mail_client"}, nil)
 		}
 		if err := p.argument(to); err != nil {
 			return err

@@ -233,11 +233,16 @@ type Limit struct {
 	// Default: `60/1m`.
 	Client string `json:"client,omitempty"`
 
-	// Links mailed to one address. What is too much is not mailed, and looks as if
-	// it were. Default: `5/15m`.
+	// Links mailed to one address for one client address, IPv6 by /64. What is too
+	// much is not mailed, and looks as if it were. Default: `5/15m`.
 	Mail string `json:"mail,omitempty"`
 
-	// Links that one client address has mailed. Default: `20/15m`.
+	// Links mailed to one address, whoever asks. It is wider than mail, so that
+	// nobody can keep somebody else from getting one alone. Default: `20/15m`.
+	MailAccount string `json:"mail_account,omitempty"`
+
+	// Links that one client address has mailed, whatever the address.
+	// Default: `20/15m`.
 	MailClient string `json:"mail_client,omitempty"`
 
 	// Turns the limits off.

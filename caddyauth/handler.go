@@ -205,7 +205,7 @@ func (s *site) introduce(r *http.Request, d gate.Decision) {
 	if s.ownedCookie != nil {
 		cookie.StripRequest(r.Header, s.ownedCookie)
 	}
-	s.stripToken(r)
+	stripToken(r)
 }
 
 // gateSite is what the gate's answers need to know of a request's site.

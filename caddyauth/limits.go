@@ -23,7 +23,10 @@ func (s *site) limits() (authapi.Limits, error) {
 	limiter := func(use string) *limit.Limiter {
 		return s.app.shared.limiter(limiterKey{site: identity, use: use, rate: rates[use]})
 	}
-	return authapi.Limits{SignIn: limiter("sign_in"), Account: limiter("account"), Client: limiter("client"), Mail: limiter("mail"), MailClient: limiter("mail_client")}, nil
+	return authapi.Limits{
+		SignIn: limiter("sign_in"), Account: limiter("account"), Client: limiter("client"),
+		Mail: limiter("mail"), MailAccount: limiter("mail_account"), MailClient: limiter("mail_client"),
+	}, nil
 }
 
 // rates returns the configured rates by their words.
@@ -35,7 +38,7 @@ func (s *site) rates() (map[string]limit.Rate, error) {
 	rates := make(map[string]limit.Rate)
 	for _, l := range []struct{ use, set, auto string }{
 		{"sign_in", c.SignIn, "10/1m"}, {"account", c.Account, "100/1m"}, {"client", c.Client, "60/1m"},
-		{"mail", c.Mail, "5/15m"}, {"mail_client", c.MailClient, "20/15m"},
+		{"mail", c.Mail, "5/15m"}, {"mail_account", c.MailAccount, "20/15m"}, {"mail_client", c.MailClient, "20/15m"},
 	} {
 		rate, err := parseRate(cmp.Or(l.set, l.auto))
 		if err != nil {

@@ -30,11 +30,14 @@ func (s *site) accountOptions() *authapi.AccountOptions {
 	}
 	return &authapi.AccountOptions{
 		Path: s.accountPath, Tokens: s.config.hasTokens(),
-		CheckPaths: func(patterns ...string) error {
-			_, err := newPaths(patterns)
-			return err
-		},
+		CheckPaths: checkPaths,
 	}
+}
+
+// checkPaths says what is wrong with the paths that a token is to be good for.
+func checkPaths(patterns ...string) error {
+	_, err := newPaths(patterns)
+	return err
 }
 
 // isAccountPage reports whether a URL is that of the person's own page, where that

@@ -14,6 +14,12 @@ import (
 func personal(t *testing.T) (*server, *upstream) {
 	t.Helper()
 	up := newUpstream(t, nil)
+	return personalBefore(t, up), up
+}
+
+// personalBefore is such a site in front of an upstream.
+func personalBefore(t *testing.T, up *upstream) *server {
+	t.Helper()
 	return start(t, `
 http://localhost:{PORT} {
 	caddyauth {
@@ -28,7 +34,7 @@ http://localhost:{PORT} {
 	}
 	reverse_proxy `+up.addr()+`
 }
-`), up
+`)
 }
 
 var madeToken = regexp.MustCompile(`caddyauth_pat_[\w-]{43}`)
@@ -181,9 +187,18 @@ func TestNoTokensUnlessAskedFor(t *testing.T) {
 		t.Errorf("account: %s", a.Status)
 	}
 	up.take()
-	mine := "Bearer caddyauth_pat_" + strings.Repeat("a", 43)
-	s.browser().do("GET", "/open", nil, "Authorization", mine)
-	if got := up.take(); len(got) != 1 || got[0].Header.Get("Authorization") != mine {
-		t.Errorf("what is not ours was touched: %v", got)
+	// One that was meant for another site is none of the upstream's business.
+	token := "caddyauth_pat_" + strings.Repeat("a", 43)
+	for authorization, want := range map[string]string{
+		"Bearer " + token: "", basic("a", token): "", basic(token, "x-oauth-basic"): "",
+		"Bearer abc": "Bearer abc", basic("a", "b"): basic("a", "b"),
+	} {
+		s.browser().do("GET", "/open", nil, "Authorization", authorization)
+		if got := up.take(); len(got) != 1 || got[0].Header.Get("Authorization") != want {
+			t.Errorf("%s: passed on: %v", authorization, got)
+		}
+		if a := s.browser().do("GET", "/x", nil, "Authorization", authorization); a.StatusCode == http.StatusOK || len(up.take()) != 0 {
+			t.Errorf("%s: it opens something: %s", authorization, a.Status)
+		}
 	}
 }

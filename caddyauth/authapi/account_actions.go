@@ -119,7 +119,7 @@ func (q *request) alone(o *owner, change func() error) error {
 
 // unlink takes an account from the person, and with it what others may have begun
 // with it. That comes first, so that whoever is told that it failed can try
-// again.
+// again, and once more at the end: until the account was gone, more could begin.
 func (q *request) unlink(o *owner) (page.AccountNotice, error) {
 	return page.AccountUnlinked, q.alone(o, func() error {
 		w, err := q.waysOf(o.user)
@@ -133,10 +133,6 @@ func (q *request) unlink(o *owner) (page.AccountNotice, error) {
 		case w.without(a) == 0:
 			return errLastWay
 		}
-		err = q.endTokensOf(o, func(e session.Evidence) bool { return e.Provider == a.Provider && e.Account == a.ProviderAccountID })
-		if err != nil {
-			return err
-		}
 		if err := q.drop(o, a); err != nil {
 			return err
 		}
@@ -145,18 +141,31 @@ func (q *request) unlink(o *owner) (page.AccountNotice, error) {
 	})
 }
 
-// drop removes an account after the sessions that began with it.
+// drop removes an account, and what began with it before and after.
 func (q *request) drop(o *owner, a store.Account) error {
+	if err := q.endAccount(o, a); err != nil {
+		return err
+	}
+	if err := q.api.opts.Store.UnlinkAccount(q.r.Context(), a.Provider, a.ProviderAccountID); err != nil {
+		return err
+	}
+	return q.endAccount(o, a)
+}
+
+// endAccount ends the sessions that began with an account, but not the one at hand,
+// and the tokens that were made in them. The tokens come last: a session that is
+// about to end can still make one.
+func (q *request) endAccount(o *owner, a store.Account) error {
 	err := q.endRows(o, func(s store.Session) bool { return s.Provider == a.Provider && s.Account == a.ProviderAccountID })
 	if err != nil {
 		return err
 	}
-	return q.api.opts.Store.UnlinkAccount(q.r.Context(), a.Provider, a.ProviderAccountID)
+	return q.endTokensOf(o, func(e session.Evidence) bool { return e.Provider == a.Provider && e.Account == a.ProviderAccountID })
 }
 
 // deletePasskey takes a passkey from the person, and with it what others may have
-// begun with it. Its account goes first: without
-// the passkey, nobody would find it again.
+// begun with it, as unlink does. Its account goes first: without the passkey,
+// nobody would find it again.
 func (q *request) deletePasskey(o *owner) (page.AccountNotice, error) {
 	return page.AccountPasskeyRemoved, q.alone(o, func() error {
 		w, err := q.waysOf(o.user)
@@ -184,6 +193,9 @@ func (q *request) deletePasskey(o *owner) (page.AccountNotice, error) {
 		if err := q.api.opts.Store.DeleteAuthenticator(q.r.Context(), o.user.ID, k.CredentialID); err != nil {
 			return err
 		}
+		if err := q.endPasskey(o, k); err != nil {
+			return err
+		}
 		q.logAccount("passkey removed", o)
 		return nil
 	})
@@ -198,11 +210,8 @@ func (w ways) passkey(id string) (store.Authenticator, bool) {
 	return w.passkeys[i], true
 }
 
-// maxPasskeyName and maxTokenName bound the names that people give, in runes.
-const (
-	maxPasskeyName = 64
-	maxTokenName   = 100
-)
+// maxPasskeyName bounds the names that people give, in runes.
+const maxPasskeyName = 64
 
 func (q *request) renamePasskey(o *owner) (page.AccountNotice, error) {
 	name, ok := cleanName(q.body.text("name"), maxPasskeyName)

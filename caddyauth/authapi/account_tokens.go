@@ -15,15 +15,6 @@ import (
 	"github.com/caddyauth/gateway/caddyauth/store"
 )
 
-const (
-	// maxTokens is how many personal access tokens one person can have.
-	maxTokens = 100
-	// maxScope is how many paths or methods a token can have, and maxPath how long
-	// a path may be, in bytes.
-	maxScope = 20
-	maxPath  = 256
-)
-
 // tokenForm is what somebody typed to make a token.
 func (q *request) tokenForm() page.TokenForm {
 	return page.TokenForm{
@@ -44,7 +35,7 @@ func (q *request) createToken(o *owner) (page.AccountNotice, error) {
 	if err != nil {
 		return "", err
 	}
-	if len(v.Tokens.List) >= maxTokens {
+	if len(v.Tokens.List) >= session.MaxTokens {
 		return "", &accountError{http.StatusConflict, page.AccountTokenMany}
 	}
 	v.Tokens.Secret = session.NewToken()
@@ -62,7 +53,11 @@ func (q *request) createToken(o *owner) (page.AccountNotice, error) {
 // newToken reads the form. A field that comes twice is wrong: taken for none, it
 // would make a token that is good for more than somebody meant.
 func (q *request) newToken(o *owner) (store.Token, error) {
-	t := store.Token{ID: store.NewID(), UserID: o.user.ID, Created: q.now}
+	f := q.tokenForm()
+	t := store.Token{
+		ID: store.NewID(), UserID: o.user.ID, Created: q.now,
+		Name: f.Name, Paths: strings.Fields(f.Paths), Methods: strings.FieldsFunc(f.Methods, isSeparator),
+	}
 	for name, n := range map[string]page.AccountNotice{
 		"paths": page.AccountTokenPaths, "methods": page.AccountTokenMethods,
 	} {
@@ -70,9 +65,9 @@ func (q *request) newToken(o *owner) (store.Token, error) {
 			return t, wrongField(n)
 		}
 	}
-	f, ok := q.tokenForm(), false
-	if t.Name, ok = cleanName(f.Name, maxTokenName); !ok {
-		return t, wrongField(page.AccountTokenName)
+	err := session.CheckToken(&t, q.api.opts.Account.CheckPaths)
+	if wrong, ok := errors.AsType[*session.TokenError](err); ok {
+		return t, wrongField(tokenNotices[wrong.Field])
 	}
 	days, err := strconv.Atoi(f.Days)
 	if err != nil || !slices.Contains(page.TokenDays, days) {
@@ -81,12 +76,6 @@ func (q *request) newToken(o *owner) (store.Token, error) {
 	if days > 0 {
 		t.Expires = q.now.Add(time.Duration(days) * 24 * time.Hour)
 	}
-	if t.Paths, ok = q.tokenPaths(f.Paths); !ok {
-		return t, wrongField(page.AccountTokenPaths)
-	}
-	if t.Methods, ok = tokenMethods(f.Methods); !ok {
-		return t, wrongField(page.AccountTokenMethods)
-	}
 	if t.Evidence, err = session.TokenEvidence(o.session); err != nil || t.Evidence == nil {
 		// Who signed in a short time ago has some.
 		return t, errors.Join(err, errors.New("authapi: a session without evidence makes no token"))
@@ -94,34 +83,13 @@ func (q *request) newToken(o *owner) (store.Token, error) {
 	return t, nil
 }
 
-// tokenPaths are the paths in a text, one in each line.
-func (q *request) tokenPaths(text string) ([]string, bool) {
-	paths := strings.Fields(text)
-	if len(paths) == 0 {
-		return nil, true
-	}
-	for _, p := range paths {
-		if p[0] != '/' || len(p) > maxPath {
-			return nil, false
-		}
-	}
-	check := q.api.opts.Account.CheckPaths
-	return paths, len(paths) <= maxScope && (check == nil || check(paths...) == nil)
+// tokenNotices tell people what is wrong with a field.
+var tokenNotices = map[session.TokenField]page.AccountNotice{
+	session.TokenName: page.AccountTokenName, session.TokenPaths: page.AccountTokenPaths, session.TokenMethods: page.AccountTokenMethods,
 }
 
-// tokenMethods are the methods in a text, with spaces or commas between them.
-func tokenMethods(text string) ([]string, bool) {
-	var methods []string
-	for m := range strings.FieldsFuncSeq(strings.ToUpper(text), func(r rune) bool { return r == ',' || r <= ' ' }) {
-		if len(m) > 32 || strings.Trim(m, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") != "" {
-			return nil, false
-		}
-		if !slices.Contains(methods, m) {
-			methods = append(methods, m)
-		}
-	}
-	return methods, len(methods) <= maxScope
-}
+// isSeparator reports whether a character stands between methods.
+func isSeparator(r rune) bool { return r == ',' || r <= ' ' }
 
 // endTokensOf ends the tokens that were made in sessions with such evidence: they
 // have it too.

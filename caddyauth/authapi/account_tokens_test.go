@@ -191,7 +191,7 @@ func TestAccountTokenFieldTwice(t *testing.T) {
 
 func TestAccountTokenMany(t *testing.T) {
 	m := newMembers(t, newLibrary(t, false, withAccount))
-	for i := range maxTokens {
+	for i := range session.MaxTokens {
 		id := fmt.Sprint(i)
 		if err := m.shelf.CreateToken(context.Background(), store.Token{ID: id, UserID: m.user.ID, Hash: id, Name: id}); err != nil {
 			t.Fatal(err)
@@ -254,6 +254,28 @@ func TestAccountUnlinkEndsTokens(t *testing.T) {
 			t.Errorf("got %v, want %v", err, want)
 		}
 	}
+}
+
+// What begins with an account or a passkey at the last moment ends as well.
+func TestAccountUnlinkEndsWhatBeginsMeanwhile(t *testing.T) {
+	everywhere(t, func(t *testing.T, newLibrary func(...func(*Options)) *library) {
+		m := newMembers(t, newLibrary(withAccount))
+		if r := m.alice.as(m.gh, aliceHub); strings.Contains(r.location(), "error") {
+			t.Fatal(r.location())
+		}
+		late, secret := m.browser(t), ""
+		m.shelf.before["UnlinkAccount"] = func() {
+			late.in(late.as(m.op, aliceOP))
+			secret = m.makeToken(late)
+		}
+		equal(t, "status", m.alice.account("unlink", "provider", "op", "account", "alice").status, 303)
+		if late.session() != nil {
+			t.Error("the session goes on")
+		}
+		if _, err := m.sess.ReadToken(bg, secret); secret == "" || !errors.Is(err, session.ErrInvalid) {
+			t.Errorf("the token %q: %v", secret, err)
+		}
+	})
 }
 
 // A token stands in for a session at the site, but cannot make another, nor do

@@ -1,10 +1,13 @@
 package authapi
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/caddyauth/gateway/caddyauth/provider"
 	"github.com/caddyauth/gateway/caddyauth/session"
@@ -24,6 +27,9 @@ type person struct {
 	// so that it needs no account.
 	proved bool
 	isNew  bool
+	// created and joined say that this sign-in has made the user, and made the
+	// account one of the user's.
+	created, joined bool
 	// vain is a user who signed up with the address that this person has proved,
 	// and has shown nothing for it.
 	vain store.User
@@ -299,6 +305,7 @@ func (q *request) link(s *signIn) *failure {
 	case err != nil:
 		return q.storeFailure(s, err)
 	}
+	s.person.joined = true
 	if s.person.byAddress {
 		// NextAuth says so here of users that there were, and version 4 even calls
 		// them new.
@@ -336,7 +343,7 @@ func (q *request) create(s *signIn) *failure {
 		f.kind = kindCreate
 		return f
 	}
-	s.person.user, s.person.isNew = u, true
+	s.person.user, s.person.isNew, s.person.created = u, true, true
 	s.user = storedUser(u)
 	_ = q.emit(eventCreateUser, func() map[string]any { return map[string]any{"user": userObject(s.user)} })
 	_ = q.emit(eventLinkAccount, func() map[string]any { return q.linkData(s) })
@@ -369,9 +376,27 @@ func (q *request) settleProved(s *signIn) *failure {
 		f.kind = kindCreateByEmail
 		return f
 	}
-	s.person.user = u
+	s.person.user, s.person.created = u, s.person.isNew
 	_ = q.emit(event, func() map[string]any { return map[string]any{"user": userObject(storedUser(u))} })
 	return nil
+}
+
+// unsettle takes back what settle has made for somebody who may not sign in after
+// all. An address that was proved stays so, as that is true.
+func (q *request) unsettle(s *signIn) {
+	// The answer is the same whether or not the browser waits for it.
+	ctx := context.WithoutCancel(q.r.Context())
+	var err error
+	switch {
+	case s.person.created:
+		err = q.api.opts.Store.DeleteUser(ctx, s.person.user.ID)
+	case s.person.joined:
+		err = q.api.opts.Store.UnlinkAccount(ctx, s.evidence.Provider, s.evidence.Account)
+	}
+	if err != nil {
+		q.api.opts.Log.Error("what a refused sign-in has left in the store could not be removed",
+			append(q.about(s.evidence.Provider, s.person.user.ID), zap.String("error", q.describe(err)))...)
+	}
 }
 
 func newUser(u provider.User) store.User {

@@ -1,6 +1,7 @@
 package authapi
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 
@@ -53,11 +54,7 @@ func (q *request) letIn(s *signIn) {
 		q.dropped(s)
 		return
 	}
-	if err := q.emit(eventSignIn, func() map[string]any { return q.signInData(s) }); err != nil {
-		q.fail(s.failure(kindDenied, ReasonVetoed, err))
-		return
-	}
-	if !q.issue(s) || !q.replace(s) {
+	if !q.issue(s) || !q.announced(s) || !q.replace(s) {
 		return
 	}
 	if entry := q.api.opts.Log.Check(zap.InfoLevel, "signed in"); entry != nil {
@@ -69,6 +66,23 @@ func (q *request) letIn(s *signIn) {
 		return
 	}
 	q.redirect(q.callbackURL)
+}
+
+// announced emits signIn once everything is kept. A handler that objects undoes
+// the sign-in: nobody gets the session, and whom it made known is forgotten. If it
+// is false, that has been answered.
+func (q *request) announced(s *signIn) bool {
+	err := q.emit(eventSignIn, func() map[string]any { return q.signInData(s) })
+	if err == nil {
+		return true
+	}
+	if q.api.opts.Store != nil {
+		// If it cannot be ended, it only seems to be there.
+		_ = q.api.opts.Sessions.End(context.WithoutCancel(q.r.Context()), s.session)
+		q.unsettle(s)
+	}
+	q.fail(s.failure(kindDenied, ReasonVetoed, err))
+	return false
 }
 
 func (q *request) newSignIn(p provider.Provider, identity *provider.Identity) *signIn {

@@ -87,10 +87,11 @@ type Options struct {
 	Callbacks *callbacks.Set
 
 	// Events is told what happens, under NextAuth's names: signIn, signOut,
-	// session, createUser, updateUser and linkAccount. data makes NextAuth's arguments, without tokens, codes and secrets,
-	// and need not be called if nobody listens. It is called when all is decided
-	// and before the answer is written. An error of signIn refuses the sign-in;
-	// others are logged.
+	// session, createUser, updateUser and linkAccount. data makes NextAuth's
+	// arguments, without tokens, codes and secrets, and need not be called if nobody
+	// listens. It is called when all is decided and kept, and before the answer is
+	// written. An error of signIn refuses the sign-in, and a user or account that it
+	// has added is removed again; other errors are logged.
 	Events func(ctx context.Context, name string, data func() map[string]any) error
 
 	// Client serves a script for pages without a bundler as {base}/client.js, and

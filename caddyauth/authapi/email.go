@@ -77,16 +77,19 @@ func (q *request) askedToMail(s *signIn) bool {
 }
 
 // mail keeps a link's token and mails the link. For an address that the rules
-// refuse, or that has had its share of mails, it only takes as long.
+// refuse, or that has had its share of mails, it only asks the mail server whether
+// it would take one, and takes as long. What the server has against a recipient is
+// no failure: who is refused was never named there, so it would tell that this
+// address was not.
 func (q *request) mail(p provider.Email, s *signIn, address string) error {
 	begun := time.Now()
 	if q.api.opts.Authorize != nil && !q.api.opts.Authorize(s.session) {
-		q.logNoMail(s, ReasonAccessDenied)
-		return q.api.pace.wait(q.r.Context())
+		q.logNoMail(s, ReasonAccessDenied, nil)
+		return q.pretendToMail(p, begun)
 	}
-	if !q.api.opts.Limits.Mail.Allow(s.evidence.Provider + "\x00" + address) {
-		q.logNoMail(s, ReasonTooManyAttempts)
-		return q.api.pace.wait(q.r.Context())
+	if !q.mayMailTo(s.evidence.Provider, address) {
+		q.logNoMail(s, ReasonTooManyAttempts, nil)
+		return q.pretendToMail(p, begun)
 	}
 	raw := q.api.newLinkToken(q.csrf.token)
 	row := store.VerificationToken{Identifier: address, Token: hashLink(raw, q.api.linkKeys[0]), Expires: q.now.Add(p.MaxAge())}
@@ -103,6 +106,10 @@ func (q *request) mail(p provider.Email, s *signIn, address string) error {
 	if err != nil {
 		// Nobody got the link.
 		_, _ = q.api.opts.Store.UseVerificationToken(ctx, row.Identifier, row.Token)
+		if errors.Is(err, provider.ErrRecipient) {
+			q.logNoMail(s, provider.ReasonMail, err)
+			return q.api.pace.wait(q.r.Context(), begun)
+		}
 		return err
 	}
 	q.api.pace.took(time.Since(begun))
@@ -112,11 +119,30 @@ func (q *request) mail(p provider.Email, s *signIn, address string) error {
 	return nil
 }
 
-// logNoMail tells the operator what the browser is not told.
-func (q *request) logNoMail(s *signIn, why reason) {
-	if entry := q.api.opts.Log.Check(zap.InfoLevel, "no sign-in link was mailed"); entry != nil {
-		entry.Write(append(q.about(s.evidence.Provider, s.evidence.Account), zap.String("reason", string(why)))...)
+// pretendToMail takes as long as a mail, and fails if the mail server fails
+// everybody.
+func (q *request) pretendToMail(p provider.Email, begun time.Time) error {
+	if err := p.Check(context.WithoutCancel(q.r.Context())); err != nil {
+		return err
 	}
+	return q.api.pace.wait(q.r.Context(), begun)
+}
+
+// logNoMail tells the operator what the browser is not told.
+func (q *request) logNoMail(s *signIn, why reason, err error) {
+	level := zap.InfoLevel
+	if err != nil {
+		level = zap.WarnLevel
+	}
+	entry := q.api.opts.Log.Check(level, "no sign-in link was mailed")
+	if entry == nil {
+		return
+	}
+	fields := append(q.about(s.evidence.Provider, s.evidence.Account), zap.String("reason", string(why)))
+	if err != nil {
+		fields = append(fields, zap.String("error", q.describe(err)))
+	}
+	entry.Write(fields...)
 }
 
 // A link's token is 16 random bytes and 16 bytes that tie them to the browser

@@ -1,6 +1,7 @@
 package authapi
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -10,7 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/caddyauth/gateway/caddyauth/internal/limit"
+	"github.com/caddyauth/gateway/caddyauth/provider"
 	"github.com/caddyauth/gateway/caddyauth/session"
 )
 
@@ -196,16 +200,33 @@ func TestLinkSecrets(t *testing.T) {
 	}
 }
 
-// One address gets five mails, whoever asks, and what is too much looks the same.
+// One address gets twenty mails, whoever asks, and what is too much looks the same.
 func TestMAIL09Flood(t *testing.T) {
 	l := newLibrary(t, false)
+	l.api.pace.took(0)
 	for i := range 100 {
 		l.site.ClientIP = netip.AddrFrom4([4]byte{198, 51, 100, byte(i)})
 		r := l.browser(t).post("/signin/email", "email", []string{"ada@example.com", "ADA@example.com", " ada@Example.com"}[i%3])
 		equal(t, "Location", r.location(), baseURL+"/verify-request?provider=email&type=email")
 	}
-	equal(t, "mails", l.mails(), 5)
+	equal(t, "mails", l.mails(), 20)
 
+	t.Run("one client cannot keep somebody from links", func(t *testing.T) {
+		l := newLibrary(t, false)
+		l.api.pace.took(0)
+		b := l.browser(t)
+		for range 15 {
+			equal(t, "Location", b.post("/signin/email", "email", "ada@example.com").location(), baseURL+"/verify-request?provider=email&type=email")
+		}
+		equal(t, "mails", l.mails(), 5)
+		l.site.ClientIP = netip.MustParseAddr("198.51.100.1")
+		l.browser(t).post("/signin/email", "email", "ada@example.com")
+		equal(t, "mails", l.mails(), 6)
+		l.site.ClientIP = netip.MustParseAddr("192.0.2.7")
+		l.clock.add(15 * time.Minute)
+		b.post("/signin/email", "email", "ada@example.com")
+		equal(t, "mails", l.mails(), 7)
+	})
 	t.Run("one client", func(t *testing.T) {
 		l := newLibrary(t, false)
 		b := l.browser(t)
@@ -248,6 +269,56 @@ func TestBRUTE02Enumeration(t *testing.T) {
 		for address, r := range answers {
 			if r.status != want.status || r.location() != want.location() || !slices.Equal(r.names(), want.names()) {
 				t.Errorf("%s: %d %q %q", address, r.status, r.location(), r.names())
+			}
+		}
+	})
+}
+
+// Nor does it while the mail server is down, or takes no mail for somebody.
+func TestBRUTE02MailServer(t *testing.T) {
+	everywhere(t, func(t *testing.T, newLibrary func(...func(*Options)) *library) {
+		limits := func(o *Options) { o.Limits.Mail = limit.New(limit.Rate{N: 1, Per: time.Hour}, 16, o.Now) }
+		down := &provider.Error{Reason: provider.ReasonMail, Err: errors.New("connection refused")}
+		refused := &provider.Error{Reason: provider.ReasonMail, Err: fmt.Errorf("%w: 550 no such user", provider.ErrRecipient)}
+		for name, c := range map[string]struct {
+			fails error
+			code  string
+		}{"down": {down, "EmailSignin"}, "no such recipient": {refused, ""}} {
+			l := newLibrary(limits, func(o *Options) {
+				o.Authorize = func(s *session.Session) bool { return s.Evidence.Domain == "example.com" }
+			})
+			l.browser(t).post("/signin/email", "email", "often@example.com")
+			l.postman.fails = c.fails
+			var first reply
+			// Whoever is asked about first: nothing has to be known of the server.
+			for i, address := range []string{"ada@evil.example", "ada@example.com", "often@example.com", "eve@evil.example"} {
+				const slow = 30 * time.Millisecond
+				for range 16 {
+					l.api.pace.took(slow)
+				}
+				begun := time.Now()
+				b := l.browser(t)
+				r := b.post("/signin/email", "email", address)
+				equal(t, name+" "+address+" failed", r.param("error") != "", c.code != "")
+				if c.code == "" && time.Since(begun) < slow {
+					t.Errorf("%s, %s: too fast", name, address)
+				}
+				if i == 0 {
+					first = r
+				}
+				if r.status != first.status || r.location() != first.location() || !slices.Equal(r.names(), first.names()) {
+					t.Errorf("%s, %s: %d %q %q, want %d %q %q", name, address, r.status, r.location(), r.names(), first.status, first.location(), first.names())
+				}
+				if page := b.get("/error?error=EmailSignin"); c.code != "" && strings.Contains(page.body, "evil") {
+					t.Errorf("%s", page.body)
+				}
+			}
+			equal(t, name+": mails", l.mails(), 1)
+			if c.code == "" {
+				lines := l.logs.FilterMessage("no sign-in link was mailed").FilterField(zap.String("reason", "mail_failed")).All()
+				if len(lines) != 1 || !strings.Contains(lines[0].ContextMap()["error"].(string), "no such user") {
+					t.Errorf("log: %v", lines)
+				}
 			}
 		}
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyauth/gateway/caddyauth/callbacks"
 	"github.com/caddyauth/gateway/caddyauth/dialect"
 	"github.com/caddyauth/gateway/caddyauth/provider"
+	"github.com/caddyauth/gateway/caddyauth/store"
 )
 
 // event is one that was emitted.
@@ -115,6 +116,76 @@ func TestVeto(t *testing.T) {
 			t.Error("not signed out")
 		}
 		equal(t, "lines", w.logs.FilterMessage("event handler failed").Len(), 2)
+	})
+}
+
+// Whom a handler refuses leaves nothing behind, and what was there stays.
+func TestVetoLeavesNothing(t *testing.T) {
+	everywhere(t, func(t *testing.T, newLibrary func(...func(*Options)) *library) {
+		var veto bool
+		var events []string
+		l := newLibrary(byAddress, func(o *Options) {
+			o.Events = func(_ context.Context, name string, _ func() map[string]any) error {
+				events = append(events, name)
+				if veto && name == eventSignIn {
+					return errors.New("no")
+				}
+				return nil
+			}
+		})
+		old := l.browser(t)
+		before := old.in(old.as(l.op, aliceOP))
+		owner := l.userOf(t, "op", "alice").ID
+		veto = true
+		users := func() int { return l.shelf.count("CreateUser", "CreateUserAndAccount") - l.shelf.count("DeleteUser") }
+		for name, c := range map[string]struct {
+			way    func() reply
+			events []string
+		}{
+			"new":       {func() reply { return l.browser(t).as(l.op, malloryOP) }, []string{eventCreateUser, eventLinkAccount, eventSignIn}},
+			"password":  {func() reply { return l.browser(t).password("bob", "hunter2-hunter2") }, []string{eventCreateUser, eventLinkAccount, eventSignIn}},
+			"by mail":   {func() reply { return l.byMail(l.browser(t), "new@example.com") }, []string{eventCreateUser, eventSignIn}},
+			"connected": {func() reply { return old.as(l.gh, somebody("octo", "", false)) }, []string{eventLinkAccount, eventSignIn}},
+			"known":     {func() reply { return l.browser(t).as(l.op, aliceOP) }, []string{eventSignIn}},
+		} {
+			events = nil
+			wantError(t, c.way(), codeAccessDenied)
+			if !slices.Equal(events, c.events) {
+				t.Errorf("%s: events %q, want %q", name, events, c.events)
+			}
+			if n, left := users(), l.accountsOf(t, owner); n != 1 || !slices.Equal(left, []string{"op:alice"}) || len(l.sessions(t)) != 1 {
+				t.Errorf("%s: %d users, accounts %q, %d sessions", name, n, left, len(l.sessions(t)))
+			}
+		}
+		if s := old.session(); s == nil || s.Key() != before.Key() {
+			t.Error("the earlier session has ended")
+		}
+		for _, email := range []string{"new@example.com", "mallory@example.com"} {
+			if u, err := l.shelf.UserByEmail(bg, email); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("%s is %+v's, %v", email, u, err)
+			}
+		}
+		t.Run("a store that fails is in the log", func(t *testing.T) {
+			l.shelf.down("DeleteUser")
+			wantError(t, l.browser(t).as(l.op, malloryOP), codeAccessDenied)
+			equal(t, "lines", l.logs.FilterMessageSnippet("could not be removed").Len(), 1)
+		})
+	})
+}
+
+// Nobody is told of somebody new, nor of a sign-in, that the store has not kept.
+func TestEventsAfterTheWrite(t *testing.T) {
+	everywhere(t, func(t *testing.T, newLibrary func(...func(*Options)) *library) {
+		for method, want := range map[string][]string{
+			"CreateUserAndAccount": {}, "CreateSession": {eventCreateUser, eventLinkAccount},
+		} {
+			l := newLibrary()
+			l.shelf.down(method)
+			if r := l.browser(t).as(l.op, malloryOP); r.param("error") == "" {
+				t.Errorf("%s: signed in", method)
+			}
+			l.wantTold(t, want...)
+		}
 	})
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/caddyauth/gateway/caddyauth/dialect"
 	"github.com/caddyauth/gateway/caddyauth/internal/limit"
 	"github.com/caddyauth/gateway/caddyauth/jwt"
+	"github.com/caddyauth/gateway/caddyauth/page"
 	"github.com/caddyauth/gateway/caddyauth/provider"
 	"github.com/caddyauth/gateway/caddyauth/session"
 )
@@ -173,6 +174,13 @@ type world struct {
 	postman *postman
 }
 
+// pages are the pages of all worlds, as reading the templates takes longer than most
+// tests. Nothing may go wrong with them.
+var pages = sync.OnceValues(func() (*page.Renderer, error) {
+	core, _ := observer.New(zapcore.DebugLevel)
+	return page.New(page.Options{Log: zap.New(core, zap.Hooks(func(e zapcore.Entry) error { panic("pages: " + e.Message) }))})
+})
+
 // newWorld makes the site; change edits its options first.
 func newWorld(t testing.TB, change ...func(*Options)) *world {
 	t.Helper()
@@ -193,10 +201,13 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 		Log:       zap.New(core),
 	}
 	opts.Limits = smallLimits(w.clock.now)
+	var err error
+	if opts.Page, err = pages(); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range change {
 		c(&opts)
 	}
-	var err error
 	if opts.Sessions == nil {
 		opts.Sessions, err = session.New(sessionOptions(t, opts.Now, opts.Dialect, opts.Secrets))
 		if err != nil {
@@ -259,8 +270,13 @@ func (w *world) cookieNames(short ...string) []string {
 
 // smallLimits are the default limits, in less memory.
 func smallLimits(now func() time.Time) Limits {
-	of := func(n int) *limit.Limiter { return limit.New(limit.Rate{N: n, Per: time.Minute}, 4096, now) }
-	return Limits{SignIn: of(10), Account: of(100), Client: of(60), ClientLog: of(10)}
+	of := func(n int, per time.Duration) *limit.Limiter {
+		return limit.New(limit.Rate{N: n, Per: per}, 4096, now)
+	}
+	return Limits{
+		SignIn: of(10, time.Minute), Account: of(100, time.Minute), Client: of(60, time.Minute), ClientLog: of(10, time.Minute),
+		Mail: of(5, 15*time.Minute), MailAccount: of(20, 15*time.Minute), MailClient: of(20, 15*time.Minute),
+	}
 }
 
 // reply is a response, taken apart.

@@ -28,10 +28,19 @@ type Limits struct {
 	// passkeys and answers to them. Default: 60 a minute.
 	Client *limit.Limiter
 
-	// Mail bounds the links that are mailed to one address; what is too much is
-	// not mailed, and looks as if it were. MailClient bounds those that one client
-	// address asks for. Default: 5 and 20 in 15 minutes.
-	Mail, MailClient *limit.Limiter
+	// Mail bounds the links that are mailed to one address for one client address;
+	// what is too much is not mailed, and looks as if it were. Default: 5 in 15
+	// minutes.
+	Mail *limit.Limiter
+
+	// MailAccount bounds the links that are mailed to one address, whoever asks. It
+	// is wider than Mail, so that a single attacker cannot keep somebody from
+	// getting any. Default: 20 in 15 minutes.
+	MailAccount *limit.Limiter
+
+	// MailClient bounds the links that one client address asks for, whatever the
+	// address. Default: 20 in 15 minutes.
+	MailClient *limit.Limiter
 
 	// ClientLog bounds the lines that one client address adds to the log with
 	// POST {base}/_log and, counted apart, by making callbacks fail.
@@ -53,6 +62,7 @@ func (l *Limits) complete(now func() time.Time) {
 		{&l.Client, 60, time.Minute},
 		{&l.ClientLog, 10, time.Minute},
 		{&l.Mail, 5, 15 * time.Minute},
+		{&l.MailAccount, 20, 15 * time.Minute},
 		{&l.MailClient, 20, 15 * time.Minute},
 	} {
 		if *d.limiter == nil {
@@ -98,6 +108,13 @@ func (q *request) mayAnswer() bool {
 // mayMail takes one mailed link off the client's limit.
 func (q *request) mayMail() bool {
 	return q.api.opts.Limits.MailClient.Allow("mail\x00" + q.client())
+}
+
+// mayMailTo takes one mailed link off the limits of an address, the narrowest
+// first, as mayTry does.
+func (q *request) mayMailTo(providerID, address string) bool {
+	account := providerID + "\x00" + address
+	return q.api.opts.Limits.Mail.Allow(q.client()+"\x00"+account) && q.api.opts.Limits.MailAccount.Allow(account)
 }
 
 // accountOf is what was typed for a name: the field called username, else email,

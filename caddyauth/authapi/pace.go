@@ -26,9 +26,10 @@ func (p *pace) took(d time.Duration) {
 	p.n++
 }
 
-// wait takes as long as one of the last mails. The error is the context's.
-func (p *pace) wait(ctx context.Context) error {
-	timer := time.NewTimer(p.pick())
+// wait ends when what has begun then has taken as long as one of the last mails.
+// The error is the context's.
+func (p *pace) wait(ctx context.Context, begun time.Time) error {
+	timer := time.NewTimer(p.pick() - time.Since(begun))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -106,6 +106,18 @@ func (s *shelf) CreateUserAndAccount(ctx context.Context, u store.User, a store.
 	return calling(s, "CreateUserAndAccount", func() (store.User, error) { return s.Driver.CreateUserAndAccount(ctx, u, a) })
 }
 
+func (s *shelf) UnlinkAccount(ctx context.Context, p, id string) error {
+	return doing(s, "UnlinkAccount", func() error { return s.Driver.UnlinkAccount(ctx, p, id) })
+}
+
+func (s *shelf) DeleteAuthenticator(ctx context.Context, userID, id string) error {
+	return doing(s, "DeleteAuthenticator", func() error { return s.Driver.DeleteAuthenticator(ctx, userID, id) })
+}
+
+func (s *shelf) DeleteUser(ctx context.Context, id string) error {
+	return doing(s, "DeleteUser", func() error { return s.Driver.DeleteUser(ctx, id) })
+}
+
 func (s *shelf) CreateSession(ctx context.Context, v store.Session) error {
 	return doing(s, "CreateSession", func() error { return s.Driver.CreateSession(ctx, v) })
 }
@@ -142,8 +154,10 @@ func (s *shelf) UseVerificationToken(ctx context.Context, identifier, token stri
 
 // postman is an e-mail provider that keeps the links.
 type postman struct {
-	mu   sync.Mutex
-	sent []provider.Mail
+	mu    sync.Mutex
+	sent  []provider.Mail
+	fails error // of every mail
+	asked int   // how often the mail server was asked without a mail
 }
 
 func (p *postman) Info() provider.Info {
@@ -155,8 +169,22 @@ func (p *postman) MaxAge() time.Duration { return 24 * time.Hour }
 func (p *postman) Send(_ context.Context, m provider.Mail) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.fails != nil {
+		return p.fails
+	}
 	p.sent = append(p.sent, m)
 	return nil
+}
+
+// Check fails as Send does, unless that is because of the recipient.
+func (p *postman) Check(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked++
+	if errors.Is(p.fails, provider.ErrRecipient) {
+		return nil
+	}
+	return p.fails
 }
 
 // link is the query of the link that was mailed last.

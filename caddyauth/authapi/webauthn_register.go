@@ -86,10 +86,10 @@ func (q *request) keepPasskey(s *signIn, k provider.Passkey) *failure {
 // the tokens that were made in them.
 func (q *request) endPasskey(o *owner, k store.Authenticator) error {
 	mark := session.PasskeyMark(k.CredentialID)
-	if err := q.endTokensOf(o, func(e session.Evidence) bool { return e.Passkey == mark }); err != nil {
+	if err := q.endRows(o, func(row store.Session) bool { return evidenceOf(row).Passkey == mark }); err != nil {
 		return err
 	}
-	return q.endRows(o, func(row store.Session) bool { return evidenceOf(row).Passkey == mark })
+	return q.endTokensOf(o, func(e session.Evidence) bool { return e.Passkey == mark })
 }
 
 // passkeyRow is a new passkey as it is kept. Until its owner finds a better name,

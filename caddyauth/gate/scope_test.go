@@ -142,8 +142,6 @@ func TestScopeMethods(t *testing.T) {
 	} {
 		r := get(t, "/repo/x")
 		r.Method = c.method
-		r.Header.Set("X-HTTP-Method-Override", "GET")
-		r.Header.Set("X-HTTP-Method", "GET")
 		d := p.Decide(r, nil, withToken(c.methods, "/repo/*"))
 		if (d.Action == Pass) != c.want || !c.want && d.Reason != ReasonScope {
 			t.Errorf("%q, %s: %s %s, want to pass: %t", c.methods, c.method, d.Action, d.Reason, c.want)
@@ -153,13 +151,75 @@ func TestScopeMethods(t *testing.T) {
 			t.Errorf("%q, %s elsewhere: %s", c.methods, c.method, d.Action)
 		}
 	}
-	// A WebSocket over HTTP/2 is a GET to the upstream (RFC 8441).
-	for methods, want := range map[string]Action{"GET": Pass, "POST": Forbid, "CONNECT": Forbid, "": Pass} {
+	// A WebSocket over HTTP/2 is a GET to the upstream (RFC 8441), and goes both ways.
+	for methods, want := range map[string]Action{"GET": Forbid, "POST": Forbid, "CONNECT": Forbid, "": Pass} {
 		r := get(t, "/repo/ws")
 		r.Method, r.ProtoMajor, r.Header = "CONNECT", 2, http.Header{":protocol": {"websocket"}}
 		if d := p.Decide(r, nil, withToken(methods, "/repo/*")); d.Action != want {
 			t.Errorf("WebSocket with %q: %s, want %s", methods, d.Action, want)
 		}
+	}
+}
+
+// METHOD: what may be another method to the upstream is in no scope with methods.
+func TestScopeDisguisedMethods(t *testing.T) {
+	p := policy(t)
+	fields := func(pairs ...string) http.Header {
+		h := http.Header{}
+		for i := 0; i < len(pairs); i += 2 {
+			h[pairs[i]] = []string{pairs[i+1]}
+		}
+		return h
+	}
+	for _, c := range []struct {
+		name   string
+		target string
+		header http.Header
+		want   bool
+	}{
+		{"nothing", "/repo/x", fields("Accept", "*/*", "Authorization", "x"), true},
+		{"override", "/repo/x", fields("X-Http-Method-Override", "DELETE"), false},
+		{"the same method", "/repo/x", fields("X-Http-Method-Override", "GET"), false},
+		{"nothing in it", "/repo/x", fields("X-Http-Method-Override", ""), false},
+		{"Microsoft's", "/repo/x", fields("X-Http-Method", "MERGE"), false},
+		{"IBM's", "/repo/x", fields("X-Method-Override", "PUT"), false},
+		{"without X", "/repo/x", fields("Http-Method-Override", "PUT"), false},
+		{"CGI's spelling", "/repo/x", fields("X_http_method_override", "PUT"), false},
+		{"as written in HTTP/2", "/repo/x", fields("x-http-method-override", "PUT"), false},
+		{"a proxy's", "/repo/x", fields("X-Forwarded-Method", "PUT"), false},
+		{"another proxy's", "/repo/x", fields("X-Original-Method", "PUT"), false},
+		{"a preflight's", "/repo/x", fields("Access-Control-Request-Method", "PUT"), true},
+		{"somebody's own", "/repo/x", fields("X-Payment-Method", "card"), true},
+		{"parameter", "/repo/x?_method=DELETE", nil, false},
+		{"second parameter", "/repo/x?a=b&_method=DELETE", nil, false},
+		{"after a semicolon", "/repo/x?a=b;_method=DELETE", nil, false},
+		{"escaped", "/repo/x?%5fm%65thod=DELETE", nil, false},
+		{"capitals", "/repo/x?_METHOD=DELETE", nil, false},
+		{"a list", "/repo/x?_method[]=DELETE", nil, false},
+		{"PHP's dot", "/repo/x?.method=DELETE", nil, false},
+		{"PHP's space", "/repo/x?+method=DELETE", nil, false},
+		{"alone", "/repo/x?_method", nil, false},
+		{"parameters like it", "/repo/x?method=DELETE&a_method=x&b=_method", nil, true},
+		{"WebSocket", "/repo/x", fields("Upgrade", "websocket", "Connection", "Upgrade"), false},
+		{"another upgrade", "/repo/x", fields("Upgrade", "h2c", "Connection", "upgrade, http2-settings"), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			u, err := url.ParseRequestURI(c.target)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := &http.Request{Method: "GET", URL: u, Header: c.header}
+			d := p.Decide(r, u, withToken("GET POST DELETE", "/repo/*"))
+			if (d.Action == Pass) != c.want || !c.want && d.Reason != ReasonScope {
+				t.Errorf("%s %s, want to pass: %t", d.Action, d.Reason, c.want)
+			}
+			if d := p.Decide(r, u, withToken("", "/repo/*")); d.Action != Pass {
+				t.Errorf("without methods: %s %s", d.Action, d.Reason)
+			}
+			if d := p.Decide(r, u, signedIn(alice())); d.Action != Pass {
+				t.Errorf("with a session: %s %s", d.Action, d.Reason)
+			}
+		})
 	}
 }
 

@@ -97,5 +97,9 @@ func ReasonOf(err error) Reason {
 	return ""
 }
 
+// ErrRecipient says that a mail may have failed because of whom it is for: such a
+// failure tells something about an address, others only about the mail server.
+var ErrRecipient = errors.New("the recipient, or the mail to it, was refused")
+
 // ErrCredentials is the one answer of a credentials form that did not match.
 var ErrCredentials error = &Error{Reason: ReasonCredentials, Err: errors.New("no such user or wrong password")}

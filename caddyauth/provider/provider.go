@@ -204,8 +204,13 @@ type Email interface {
 	MaxAge() time.Duration
 
 	// Send hands a mail to the mail server. It takes ten seconds at most.
-	// Failures are of type *Error, with ReasonMail.
+	// Failures are of type *Error, with ReasonMail. Those that may be due to the
+	// recipient are ErrRecipient as well.
 	Send(ctx context.Context, m Mail) error
+
+	// Check goes as far with the mail server as Send does before it names the
+	// recipient, and fails as Send does there, but mails nothing.
+	Check(ctx context.Context) error
 }
 
 // Mail is one sign-in link on its way.

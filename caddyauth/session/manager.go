@@ -221,8 +221,14 @@ func (o *Options) known(s *Session) bool {
 	if !s.HasEvidence || o.Realms == nil {
 		return true
 	}
-	realm, ok := o.Realms[s.Evidence.Provider]
-	return ok && realm == s.Evidence.Realm
+	return s.Evidence.Within(o.Realms)
+}
+
+// Within reports whether providers with those realms, by their ids, include the one
+// that signed the person in.
+func (e *Evidence) Within(realms map[string]string) bool {
+	realm, ok := realms[e.Provider]
+	return ok && realm == e.Realm
 }
 
 // check asks what changes while a session stays the same: the clock, sign-outs
@@ -364,7 +370,7 @@ func (m *Manager) cookie(name string, secure bool) cookie.Cookie {
 // renewed before live on. With ErrUnavailable it has not ended for sure.
 func (m *Manager) End(ctx context.Context, s *Session) error {
 	now := m.opts.Now()
-	until := m.lastBreath(s.Expires, now)
+	until := LastBreath(m.opts.MaxAge, s.Expires, now)
 	if m.opts.Store != nil && s.Key() != "" {
 		if err := Revoke(ctx, m.opts.Store, s.Key(), now, until); err != nil {
 			return unavailable(err)
@@ -374,11 +380,11 @@ func (m *Manager) End(ctx context.Context, s *Session) error {
 	return nil
 }
 
-// lastBreath is when no token of a session can be good any more. Renewals may
-// have sealed, or be sealing, one of full length; one from elsewhere may live
-// longer than any of ours.
-func (m *Manager) lastBreath(expires, now time.Time) time.Time {
-	until := now.Add(max(m.opts.MaxAge, DefaultMaxAge))
+// LastBreath is when no token of a session can be good any more that ends at a time,
+// as far as that is known, where sessions last maxAge. Renewals may have sealed, or be
+// sealing, one of full length; one from elsewhere may live longer than any of ours.
+func LastBreath(maxAge time.Duration, expires, now time.Time) time.Time {
+	until := now.Add(max(maxAge, DefaultMaxAge))
 	if expires.After(until) {
 		until = expires
 	}
@@ -400,9 +406,9 @@ func Revoke(ctx context.Context, d store.Driver, key string, now, until time.Tim
 func (m *Manager) EndOwner(ctx context.Context, owner string) error {
 	now := m.opts.Now()
 	// NextAuth's tokens live so long, whatever we make of ours.
-	until := m.lastBreath(time.Time{}, now)
+	until := LastBreath(m.opts.MaxAge, time.Time{}, now)
 	if m.opts.Store != nil {
-		if err := RevokeUser(ctx, m.opts.Store, owner, now, until); err != nil {
+		if _, err := RevokeUser(ctx, m.opts.Store, owner, now, until); err != nil {
 			return unavailable(err)
 		}
 	}
@@ -410,13 +416,14 @@ func (m *Manager) EndOwner(ctx context.Context, owner string) error {
 	return nil
 }
 
-// RevokeUser ends every session that a user has begun, in a store.
-func RevokeUser(ctx context.Context, d store.Driver, owner string, now, until time.Time) error {
+// RevokeUser ends every session that a user has begun, in a store, and returns the
+// IDs of those that were listed. Until is as for Revoke.
+func RevokeUser(ctx context.Context, d store.Driver, owner string, now, until time.Time) ([]string, error) {
+	// First the news, then the rows, as for a single session.
 	if err := d.Revoke(ctx, store.Revocation{Kind: store.ByUser, Key: owner, At: now, Until: until}); err != nil {
-		return err
+		return nil, err
 	}
-	_, err := d.DeleteUserSessions(ctx, owner, "")
-	return err
+	return d.DeleteUserSessions(ctx, owner, "")
 }
 
 // EndAll ends every session that a request's cookies open, and returns the

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -63,6 +64,26 @@ func TokenOf(h http.Header) (token string, ok bool) {
 		_, token, _ = strings.Cut(string(plain), ":")
 	}
 	return token, strings.HasPrefix(token, TokenPrefix)
+}
+
+// spelling makes one alphabet of the two of base64 (RFC 4648, sections 4 and 5).
+var spelling = strings.NewReplacer("-", "+", "_", "/", "=", "")
+
+// CarriesToken reports whether an Authorization field has a personal access token
+// anywhere in it, in whatever form an upstream could find it: more than TokenOf
+// takes.
+func CarriesToken(field string) bool {
+	if strings.Contains(field, TokenPrefix) {
+		return true
+	}
+	const basic = "basic"
+	field = strings.TrimSpace(field)
+	if len(field) < len(basic) || !strings.EqualFold(field[:len(basic)], basic) {
+		return false
+	}
+	// What comes before a mistake is decoded all the same.
+	plain, _ := base64.RawStdEncoding.AppendDecode(nil, []byte(spelling.Replace(strings.TrimSpace(field[len(basic):]))))
+	return bytes.Contains(plain, []byte(TokenPrefix))
 }
 
 // tokens reads personal access tokens.

@@ -503,3 +503,34 @@ func BenchmarkReadToken(b *testing.B) {
 		}
 	}
 }
+
+func TestCarriesToken(t *testing.T) {
+	token := session.NewToken()
+	encoded := func(e *base64.Encoding, text string) string { return e.EncodeToString([]byte(text)) }
+	for field, want := range map[string]bool{
+		"":                               false,
+		"Bearer abc":                     false,
+		"Basic":                          false,
+		"Basic YTpi":                     false,
+		"Basic ???":                      false,
+		"Basically":                      false,
+		"Negotiate YIIZG1hcg":            false,
+		"Bearer " + token:                true,
+		"bearer\t" + token:               true,
+		"token " + token:                 true,
+		"Bearer abc, Bearer " + token:    true,
+		"Bearer " + token[:len(token)-1]: true,
+		"Basic " + encoded(base64.StdEncoding, "a:"+token):                          true,
+		"basic\t" + encoded(base64.StdEncoding, "a:"+token):                         true,
+		"Basic  " + encoded(base64.RawStdEncoding, "ab:"+token):                     true,
+		"Basic " + encoded(base64.URLEncoding, "\xff\xfe\xfd:"+token):               true,
+		"Basic " + encoded(base64.StdEncoding, token+":x-oauth-basic"):              true,
+		"Basic " + encoded(base64.StdEncoding, strings.Repeat("a", 4000)+":"+token): true,
+		"Basic " + encoded(base64.StdEncoding, "a:"+token) + " x":                   true,
+		"Basic " + encoded(base64.StdEncoding, "a:caddyauth"):                       false,
+	} {
+		if got := session.CarriesToken(field); got != want {
+			t.Errorf("%.80q: %t", field, got)
+		}
+	}
+}

@@ -22,6 +22,37 @@ const (
 	maxWord = 40
 )
 
+// failure is what the caller gets to know of a failure, nil stays nil.
+func (m *mailer) failure(ctx context.Context, err error, order provider.Mail) error {
+	if err == nil {
+		return nil
+	}
+	explained := m.explain(ctx, err, order)
+	if m.mayBeRecipient(err) {
+		explained = &recipientError{explained}
+	}
+	return &provider.Error{Reason: provider.ReasonMail, Err: explained}
+}
+
+// recipientError is provider.ErrRecipient with the words of another error.
+type recipientError struct{ error }
+
+func (e *recipientError) Unwrap() []error { return []error{e.error, provider.ErrRecipient} }
+
+// mayBeRecipient reports whether another recipient might have got the mail: the
+// server knew this one, or there was no mail for it.
+func (m *mailer) mayBeRecipient(err error) bool {
+	step, ok := errors.AsType[*stepError](err)
+	if !ok {
+		return true
+	}
+	switch step.step {
+	case stepRcpt, stepData, stepContent:
+		return true
+	}
+	return errors.Is(err, errNoUTF8) && !m.utf8()
+}
+
 // explain makes a text for the log of a failure: which server, which step, and
 // what was wrong. Neither the recipient nor the link nor the password is in it.
 func (m *mailer) explain(ctx context.Context, err error, order provider.Mail) error {

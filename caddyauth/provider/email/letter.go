@@ -17,7 +17,7 @@ import (
 
 // letter is a mail, ready to be handed over.
 type letter struct {
-	from, to string // for the envelope, in angle brackets
+	from, to string // for the envelope, in angle brackets; to is empty for none at all
 	utf8     bool   // needs SMTPUTF8
 	content  []byte
 }
@@ -78,7 +78,7 @@ func (m *mailer) write(order provider.Mail) (*letter, error) {
 	return &letter{
 		from:    m.from.Address("").String(),
 		to:      to.Address("").String(),
-		utf8:    to.UTF8() || m.from.UTF8() || m.replyTo.UTF8(),
+		utf8:    to.UTF8() || m.utf8(),
 		content: content.Bytes(),
 	}, nil
 }

@@ -71,10 +71,18 @@ func (m *mailer) Send(ctx context.Context, order provider.Mail) error {
 	if err == nil {
 		err = m.deliver(ctx, l)
 	}
-	if err != nil {
-		return &provider.Error{Reason: provider.ReasonMail, Err: m.explain(ctx, err, order)}
-	}
-	return nil
+	return m.failure(ctx, err, order)
 }
+
+// Check talks to the mail server until it has taken the sender.
+func (m *mailer) Check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, m.timeout)
+	defer cancel()
+	err := m.deliver(ctx, &letter{from: m.from.Address("").String(), utf8: m.utf8()})
+	return m.failure(ctx, err, provider.Mail{})
+}
+
+// utf8 reports whether every mail needs SMTPUTF8.
+func (m *mailer) utf8() bool { return m.from.UTF8() || m.replyTo.UTF8() }
 
 var _ provider.Email = (*mailer)(nil)

@@ -142,7 +142,8 @@ func (m *mailer) startTLS(c *smtp.Client, config *tls.Config) error {
 	return nil
 }
 
-// transfer is one mail transaction, with one recipient.
+// transfer is one mail transaction, with one recipient. Without one, it ends where
+// the server has taken the sender.
 func (m *mailer) transfer(c *smtp.Client, l *letter) error {
 	if offered, _ := c.Extension("SMTPUTF8"); l.utf8 && !offered {
 		return at(stepMail, errNoUTF8)
@@ -151,6 +152,9 @@ func (m *mailer) transfer(c *smtp.Client, l *letter) error {
 	c.SkipSMTPUTF8(!l.utf8)
 	if err := c.Mail(l.from); err != nil {
 		return at(stepMail, err)
+	}
+	if l.to == "" {
+		return nil
 	}
 	if err := c.Rcpt(l.to); err != nil {
 		return at(stepRcpt, err)

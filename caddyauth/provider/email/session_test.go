@@ -106,9 +106,17 @@ func TestRefusals(t *testing.T) {
 		{"no such host", Config{Server: "smtp://mail.invalid:2525"}, "mail server mail.invalid:2525: connecting: dial tcp: lookup mail.invalid"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got := sendError(t, mailerFor(t, tc.cfg), order())
+			m := mailerFor(t, tc.cfg)
+			got := sendError(t, m, order())
 			if !strings.Contains(got, tc.want) {
 				t.Errorf("got %q, want %q", got, tc.want)
+			}
+			if err := m.Send(t.Context(), order()); errors.Is(err, provider.ErrRecipient) {
+				t.Error("the recipient is blamed")
+			}
+			err := m.Check(t.Context())
+			if err == nil || err.Error() != m.Send(t.Context(), order()).Error() || provider.ReasonOf(err) != provider.ReasonMail {
+				t.Errorf("asked without a mail: %v", err)
 			}
 		})
 	}
@@ -153,8 +161,22 @@ func TestRejections(t *testing.T) {
 			if took := time.Since(begin); took > m.timeout/2 {
 				t.Errorf("it took %v", took)
 			}
+			// BRUTE-02: whether the server was told whom the mail is for.
+			late := tc.name != "sender"
+			if err := m.Send(t.Context(), order()); errors.Is(err, provider.ErrRecipient) != late {
+				t.Errorf("%v: may be due to the recipient: %t", err, !late)
+			}
+			if err := m.Check(t.Context()); (err == nil) != late {
+				t.Errorf("asked without a mail: %v", err)
+			}
 		})
 	}
+	t.Run("what is no address", func(t *testing.T) {
+		m := mailerFor(t, Config{Server: "smtp://127.0.0.1:1"})
+		if err := m.Send(t.Context(), provider.Mail{To: "alice", URL: testLink}); !errors.Is(err, provider.ErrRecipient) {
+			t.Error(err)
+		}
+	})
 	t.Run("password", func(t *testing.T) {
 		for _, echo := range []string{"wrong: " + testSecret, "bad hunter2hunter2.", "aHVudGVyMmh1bnRlcjI= is wrong", "AGNhZGR5AGh1bnRlcjJodW50ZXIy", "AUTH PLAIN aHVudGVyMmh1bnRlcjI"} {
 			url := script(t, replies("220 hi", "250-hi\r\n250 AUTH PLAIN", "535 5.7.8 "+echo, "221 bye", "221 bye"))
@@ -466,6 +488,25 @@ func TestNothingIsLeft(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Errorf("%d connections, %d goroutines more", open.Load(), runtime.NumGoroutine()-before)
+}
+
+// Asking a server leaves nothing there, whatever it wants to have first.
+func TestCheck(t *testing.T) {
+	for name, o := range map[string]testsmtp.Options{
+		"plain": {}, "TLS": {TLS: testsmtp.Implicit}, "STARTTLS, password": {TLS: testsmtp.StartTLS, Username: "caddy", Password: testSecret},
+	} {
+		s := testsmtp.Start(t, o)
+		cfg := Config{Server: s.URL, Username: o.Username, Password: o.Password}
+		if s.CA != nil {
+			cfg.TLSCA = s.CAFile(t)
+		}
+		if err := mailerFor(t, cfg).Check(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if len(s.Recipients()) != 0 || len(s.Messages("")) != 0 {
+			t.Errorf("%s: %q, %d mails", name, s.Recipients(), len(s.Messages("")))
+		}
+	}
 }
 
 func TestHeloName(t *testing.T) {
