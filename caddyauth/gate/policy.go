@@ -112,7 +112,10 @@ var errNotCompiled = errors.New("gate: policy is not compiled")
 //
 // While matchers run, r.URL holds the reading in question (and r.Method GET
 // for a WebSocket over HTTP/2 or HTTP/3); it is as before when Decide returns
-// or panics. Neither header fields nor the query have a say.
+// or panics. The query has no say, and of the header fields only Destination,
+// which is where COPY and MOVE write to: what opens must mean both places, and
+// what closes one of them. A personal access token with methods is good for no
+// request whose fields or query may bring another one.
 func (p *Policy) Decide(r *http.Request, original *url.URL, read func() (*session.Session, error)) Decision {
 	if !p.compiled {
 		return Decision{Reason: ReasonUnavailable, Err: errNotCompiled}
@@ -124,7 +127,11 @@ func (p *Policy) Decide(r *http.Request, original *url.URL, read func() (*sessio
 		return Decision{Action: MethodNotAllowed, Reason: ReasonMethod}
 	}
 	e := evaluation{r: r}
-	if err := e.readings.read(original, r.URL); err != nil {
+	err := e.readings.read(original, r.URL)
+	if err == nil && copies(r) {
+		err = e.readings.readDestination(r, original)
+	}
+	if err != nil {
 		return Decision{Action: BadRequest, Reason: ReasonPath, Err: err}
 	}
 	d := p.decide(&e, read)
