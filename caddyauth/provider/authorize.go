@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -34,8 +35,8 @@ func (p *oauthProvider) authorizationQuery(own url.Values, r AuthorizationReques
 	for name := range own {
 		q[name] = own.Get(name)
 	}
-	if len(p.cfg.Scope) > 0 {
-		q["scope"] = strings.Join(p.cfg.Scope, " ")
+	if scopes := p.scopes(); len(scopes) > 0 {
+		q["scope"] = strings.Join(scopes, " ")
 	}
 	maps.Copy(q, p.cfg.authorizationParams())
 	maps.Copy(q, p.cfg.Params)
@@ -43,6 +44,9 @@ func (p *oauthProvider) authorizationQuery(own url.Values, r AuthorizationReques
 		if _, configured := q[name]; !Reserved(name) && !(configured && slices.Contains(demands, name)) {
 			q[name] = r.Extra.Get(name)
 		}
+	}
+	if r.StepUp != nil {
+		p.stepUp(q, r.StepUp)
 	}
 	q["client_id"] = p.cfg.ClientID
 	q["response_type"] = "code"
@@ -58,6 +62,25 @@ func (p *oauthProvider) authorizationQuery(own url.Values, r AuthorizationReques
 		q["code_challenge_method"] = "S256"
 	}
 	return q
+}
+
+// stepUp demands a fresh sign-in (OpenID Connect Core, section 3.1.2.1). A
+// configured max_age stays if it is the stricter one. Plain OAuth 2.0 has no such
+// parameters, but many services know prompt.
+func (p *oauthProvider) stepUp(q query, s *StepUp) {
+	q["prompt"] = "login"
+	if !p.preset.oidc {
+		return
+	}
+	if s.MaxAge > 0 {
+		age := int64(s.MaxAge / time.Second)
+		if configured, err := strconv.ParseInt(q["max_age"], 10, 64); err != nil || configured < 0 || configured > age {
+			q["max_age"] = strconv.FormatInt(age, 10)
+		}
+	}
+	if len(s.ACR) > 0 {
+		q["acr_values"] = strings.Join(s.ACR, " ")
+	}
 }
 
 // demands are the parameters by which a configuration narrows who may come back

@@ -144,6 +144,9 @@ type Options struct {
 	Now func() time.Time
 	// Log receives what an operator should know. Default: nothing is logged.
 	Log *zap.Logger
+	// Orgs finds out which organizations a person belongs to, for rules that ask
+	// so. GitHub's scope read:org is asked for then. Default: false.
+	Orgs bool
 	// Cache keeps discovered metadata and keys. Providers of several sites and
 	// of successive configurations may share one. Default: one for this provider.
 	Cache *Cache

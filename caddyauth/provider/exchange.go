@@ -35,7 +35,15 @@ func (p *oauthProvider) Exchange(ctx context.Context, r CallbackRequest) (*Ident
 	if err := s.userinfo(ctx); err != nil {
 		return nil, err
 	}
-	return s.identity()
+	identity, err := s.identity()
+	if err != nil {
+		return nil, err
+	}
+	identity.Orgs, err = s.organizations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return identity, nil
 }
 
 // CheckIssuer implements [OAuth].
@@ -94,18 +102,26 @@ func (p *oauthProvider) idTokenClaims(ctx context.Context, m *metadata, t *token
 	if t.id == "" {
 		return nil, &Error{Reason: ReasonIDToken, Err: errors.New("the token response has no id_token; is openid among the scopes?")}
 	}
+	check, err := p.idTokenCheck(m, t, nonce)
+	if err != nil {
+		return nil, err
+	}
+	return check.verify(ctx, t.id)
+}
+
+// idTokenCheck is what an ID token of the provider must agree with.
+func (p *oauthProvider) idTokenCheck(m *metadata, t *tokens, nonce string) (*idTokenCheck, error) {
 	algs := m.signingAlgs(p.cfg.IDTokenAlg)
 	if len(algs) == 0 {
 		return nil, &Error{Reason: ReasonDiscovery, Err: errors.New("the provider offers no asymmetric signature algorithm")}
 	}
 	maxAge, _ := strconv.Atoi(cmp.Or(p.cfg.Params["max_age"], p.cfg.authorizationParams()["max_age"]))
-	check := &idTokenCheck{
+	return &idTokenCheck{
 		issuer: p.cfg.Issuer, clientID: p.cfg.ClientID, algs: algs,
 		keys:        &keySet{cache: p.cache.forJWKS(m.jwks), fetch: p.signingKeys(m.jwks), algs: algs},
 		nonce:       nonce,
 		accessToken: t.access,
 		maxAge:      time.Duration(max(maxAge, 0)) * time.Second,
 		now:         p.now(), date: t.date,
-	}
-	return check.verify(ctx, t.id)
+	}, nil
 }

@@ -27,6 +27,10 @@ type Identity struct {
 	// Groups are those of the users file.
 	Groups []string
 
+	// Orgs are the organizations that the person belongs to, if Options.Orgs asks
+	// for them.
+	Orgs []string
+
 	// AuthTime is when the person last proved who they are, if known.
 	AuthTime time.Time
 }

@@ -37,6 +37,9 @@ type keySet struct {
 	// unavailable is set if verification failed for want of keys. go-oidc
 	// renders the error of VerifySignature as text, so it is kept here.
 	unavailable error
+	// unknown is set if no key verifies the signature, maybe one that is newer than
+	// ours: they are not asked for at any time.
+	unknown bool
 }
 
 // VerifySignature returns the payload if one of the issuer's keys verifies it.
@@ -69,6 +72,7 @@ func (s *keySet) VerifySignature(ctx context.Context, raw string) ([]byte, error
 	if payload, ok := verify(jws, keys); ok {
 		return payload, nil
 	}
+	s.unknown = true
 	return nil, errors.New("no key of the issuer verifies the signature")
 }
 

@@ -32,6 +32,7 @@ type oauthProvider struct {
 	checks Checks
 	static metadata // what is written down
 	client *http.Client
+	orgs   bool // Options.Orgs
 	cache  *Cache
 	now    func() time.Time
 	log    *zap.Logger
@@ -47,7 +48,7 @@ func New(cfg Config, opt Options) (OAuth, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	p := &oauthProvider{cfg: cfg, preset: known, now: opt.Now, log: opt.Log, cache: opt.Cache}
+	p := &oauthProvider{cfg: cfg, preset: known, now: opt.Now, log: opt.Log, cache: opt.Cache, orgs: opt.Orgs}
 	if p.now == nil {
 		p.now = time.Now
 	}

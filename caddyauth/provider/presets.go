@@ -32,6 +32,10 @@ type preset struct {
 
 	// enrich adds to the profile what the userinfo endpoint leaves out.
 	enrich func(ctx context.Context, s *signIn) error
+	// orgs finds the organizations of a person, asked only if a rule wants to
+	// know; orgScope is the scope that it takes besides. Nil where there are none.
+	orgs     func(ctx context.Context, s *signIn) ([]string, error)
+	orgScope string
 	// domain returns the domain the service vouches for. It is asked only about
 	// verified addresses and gets the domain of that.
 	domain func(profile map[string]any, address string) string
@@ -52,6 +56,7 @@ var presets = map[string]*preset{
 		scope:   []string{"openid", "profile", "email"},
 		profile: standardProfile,
 		login:   []string{"preferred_username"},
+		orgs:    orgsIn("groups_direct", "groups"),
 	},
 	presetOAuth2: {
 		name:    "OAuth 2.0",
@@ -69,6 +74,8 @@ var presets = map[string]*preset{
 		profile:       map[string][]string{"id": {"id"}, "name": {"name", "login"}, "email": {"email"}, "image": {"avatar_url"}},
 		login:         []string{"login"},
 		enrich:        githubEmails,
+		orgs:          githubOrgs,
+		orgScope:      "read:org",
 	},
 	"google": {
 		name:    "Google",
@@ -78,6 +85,7 @@ var presets = map[string]*preset{
 		scope:   []string{"openid", "email", "profile"},
 		profile: map[string][]string{"id": {"sub"}, "name": {"name"}, "email": {"email"}, "image": {"picture"}},
 		domain:  googleDomain,
+		orgs:    orgsIn("groups"),
 	},
 	"keycloak": {
 		name:    "Keycloak",
@@ -85,6 +93,7 @@ var presets = map[string]*preset{
 		scope:   []string{"openid", "email", "profile"},
 		profile: map[string][]string{"id": {"sub"}, "name": {"name", "preferred_username"}, "email": {"email"}, "image": {"picture"}},
 		login:   []string{"preferred_username"},
+		orgs:    orgsIn("organization"),
 	},
 }
 

@@ -104,6 +104,18 @@ type AuthorizationRequest struct {
 	// Issuer is where this site serves an embedded identity provider. Others
 	// ignore it.
 	Issuer string
+	// StepUp asks the provider to take a fresh look at who the person is, whatever
+	// else is configured or asked for. Nil does not.
+	StepUp *StepUp
+}
+
+// StepUp is what a fresh look is to result in.
+type StepUp struct {
+	// MaxAge is how old it may be, in whole seconds. Zero means that it does not
+	// matter.
+	MaxAge time.Duration
+	// ACR are the authentication context classes that suffice, any one of them.
+	ACR []string
 }
 
 // CallbackRequest is what came back from the authorization endpoint together

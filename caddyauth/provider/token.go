@@ -29,28 +29,13 @@ type tokens struct {
 // redeem sends the code to the token endpoint, once.
 func (p *oauthProvider) redeem(ctx context.Context, m *metadata, r CallbackRequest) (*tokens, error) {
 	code := r.Params.Get("code")
-	transport := &tokenTransport{next: p.client.Transport}
-	client := *p.client
-	client.Transport = transport
-	cfg := oauth2.Config{
-		ClientID:     p.cfg.ClientID,
-		ClientSecret: p.cfg.ClientSecret,
-		RedirectURL:  r.RedirectURI,
-		Endpoint:     oauth2.Endpoint{TokenURL: m.token},
-	}
-	switch m.clientAuth(p.cfg.ClientAuth) {
-	case clientAuthBasic:
-		cfg.Endpoint.AuthStyle = oauth2.AuthStyleInHeader
-	case clientAuthPost:
-		cfg.Endpoint.AuthStyle = oauth2.AuthStyleInParams
-	case clientAuthNone:
-		cfg.Endpoint.AuthStyle, cfg.ClientSecret = oauth2.AuthStyleInParams, ""
-	}
+	cfg, client, transport := p.tokenClient(m)
+	cfg.RedirectURL = r.RedirectURI
 	var opts []oauth2.AuthCodeOption
 	if r.CodeVerifier != "" {
 		opts = append(opts, oauth2.VerifierOption(r.CodeVerifier))
 	}
-	t, err := cfg.Exchange(context.WithValue(ctx, oauth2.HTTPClient, &client), code, opts...)
+	t, err := cfg.Exchange(context.WithValue(ctx, oauth2.HTTPClient, client), code, opts...)
 	if err != nil {
 		return nil, p.tokenError(ctx, m, err, code, r.CodeVerifier)
 	}
@@ -81,7 +66,7 @@ func (p *oauthProvider) tokenError(ctx context.Context, m *metadata, err error, 
 		e.Err = fmt.Errorf("%s says %q: %q", host, e.Code, clip(text))
 	}
 	switch code := retrieve.ErrorCode; {
-	case code == "temporarily_unavailable", retrieve.Response.StatusCode >= 500:
+	case code == "temporarily_unavailable", retrieve.Response.StatusCode >= 500, retrieve.Response.StatusCode == http.StatusTooManyRequests:
 		e.Reason = ReasonUnavailable
 	case slices.Contains(clientErrors, code):
 		e.Reason = ReasonClientRejected

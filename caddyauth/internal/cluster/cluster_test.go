@@ -104,9 +104,19 @@ func newCluster(t *testing.T, binary, store, strategy string) *cluster {
 	c.origin = "http://localhost:" + front
 	c.op = testop.Start(t, c.origin+"/api/auth/callback/op")
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprint(w, r.Header.Get("Remote-User"))
+		switch r.URL.Path {
+		case "/events":
+			events(w, r)
+		case "/socket":
+			socket(w)
+		default:
+			fmt.Fprint(w, r.Header.Get("Remote-User"))
+		}
 	}))
-	t.Cleanup(upstream.Close)
+	t.Cleanup(func() {
+		upstream.CloseClientConnections()
+		upstream.Close()
+	})
 	var addresses []string
 	for i := range c.ports {
 		c.ports[i] = freePort(t)

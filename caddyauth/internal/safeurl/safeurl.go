@@ -35,10 +35,14 @@ type Target struct {
 // printable ASCII in path, query and fragment stays as it is, save for the few
 // characters that no URL may hold.
 //
+// A fragment with which the URL would be too long is left out. What no URL may
+// hold is escaped in it, as browsers leave some of that as it is there.
+//
 // If ok is false, raw is empty, leads elsewhere, is longer than [MaxURL], or is
 // spelled so that somebody might think it leads elsewhere; callers use the
 // origin instead.
 func (t Target) Resolve(raw string) (absolute string, ok bool) {
+	raw, fragment, hasFragment := strings.Cut(raw, "#")
 	if raw == "" || len(raw) > MaxURL || hasAmbiguous(raw) {
 		return "", false
 	}
@@ -53,6 +57,12 @@ func (t Target) Resolve(raw string) (absolute string, ok bool) {
 	absolute = origin + escape(rest, "")
 	if len(absolute) > MaxURL {
 		return "", false
+	}
+	if hasFragment && len(fragment) <= MaxURL {
+		// No server sees it, and it has no say in where the browser goes.
+		if whole := absolute + "#" + escape(fragment, ""); len(whole) <= MaxURL {
+			absolute = whole
+		}
 	}
 	return absolute, true
 }
