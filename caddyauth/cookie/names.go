@@ -22,6 +22,9 @@ type Names struct {
 	Nonce       string // sealed OpenID Connect nonce of an attempt
 	Challenge   string // sealed challenge that a passkey is to answer
 	Notice      string // sealed reason of a failure, for the error page
+	Tokens      string // sealed tokens of the provider, possibly in chunks
+	Handoff     string // sealed sign-ins under way between a portal and its members
+	Rounds      string // how many sign-ins there were within a minute
 
 	// Secure says that the site is served over HTTPS: names carry browser
 	// prefixes and cookies the Secure attribute.
@@ -35,8 +38,9 @@ type Names struct {
 }
 
 // NewNames returns the names that start with prefix, the dialect's own if that
-// is empty. With secure they start with __Secure- in addition; the CSRF cookie
-// gets __Host-, because it must be out of reach of sibling domains.
+// is empty. With secure they start with __Secure- in addition; the CSRF cookie and
+// that of handoffs get __Host-, because they must be out of reach of sibling
+// domains.
 func NewNames(d dialect.Dialect, prefix string, secure bool) Names {
 	if prefix == "" {
 		prefix = d.CookiePrefix()
@@ -54,6 +58,9 @@ func NewNames(d dialect.Dialect, prefix string, secure bool) Names {
 		Nonce:       usual + ".nonce",
 		Challenge:   usual + ".challenge",
 		Notice:      usual + ".notice",
+		Tokens:      usual + ".tokens",
+		Handoff:     host + ".handoff",
+		Rounds:      usual + ".rounds",
 		Secure:      secure,
 		ChunkSize:   chunkSize(d),
 		owned:       prefix + ".",

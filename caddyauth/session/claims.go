@@ -25,6 +25,10 @@ func parse(claims string) (*Session, error) {
 	return s, nil
 }
 
+// FromClaims makes a session of a token's payload, which nobody has verified: for
+// tools that show what such a session would be worth.
+func FromClaims(claims string) (*Session, error) { return parse(claims) }
+
 func (s *Session) take(name string, v jwt.Value) {
 	switch name {
 	case "sub":
@@ -82,6 +86,10 @@ func (e *Evidence) take(name string, v jwt.Value) {
 		e.Orgs = v.Strings()
 	case "auth_time":
 		e.AuthTime, _ = v.Int()
+	case "acr":
+		e.ACR = v.String()
+	case "step_up":
+		e.StepUp = v.Bool()
 	case "user":
 		e.User = v.String()
 	case "since":
@@ -90,6 +98,8 @@ func (e *Evidence) take(name string, v jwt.Value) {
 		e.Method = v.String()
 	case "passkey":
 		e.Passkey = v.String()
+	case "family":
+		e.Family = v.String()
 	}
 }
 

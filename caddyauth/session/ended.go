@@ -117,12 +117,12 @@ func (e *Ended) has(key string) bool {
 	return ok
 }
 
-// covers reports whether a session was ended, by itself or with all of its
-// owner's.
+// covers reports whether a session was ended, by itself, with its family or with
+// all of its owner's.
 func (e *Ended) covers(s *Session) bool {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	if e.has(s.Key()) {
+	if e.has(s.Key()) || s.PAT == nil && s.Evidence.Family != "" && e.has(s.Evidence.Family) {
 		return true
 	}
 	if len(e.current.users)+len(e.older.users) == 0 || s.PAT != nil {

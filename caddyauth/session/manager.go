@@ -79,6 +79,10 @@ type Options struct {
 	// keeps what the token says. Sessions without evidence are not asked about.
 	Live func(*Session) (groups, roles []string, alive bool)
 
+	// Admits is asked whether somebody may stay whose groups or roles changed while
+	// a connection was open, see Lease. Nil lets them stay.
+	Admits func(*Session) bool
+
 	// Ended remembers the sessions that were signed out. Default: a memory of
 	// this Manager's own.
 	Ended *Ended
@@ -179,6 +183,13 @@ func (o *Options) until(since, now time.Time) time.Time {
 // Until is when a session ends if it is renewed now.
 func (m *Manager) Until(s *Session) time.Time { return m.opts.until(s.Since(), m.opts.Now()) }
 
+// Domain and SameSite are the attributes of the session cookie; an empty Domain is
+// the host's alone.
+func (m *Manager) Domain() string { return m.opts.Domain }
+
+// SameSite is described at [Manager.Domain].
+func (m *Manager) SameSite() string { return m.opts.SameSite }
+
 // Database reports whether sessions live in the store.
 func (m *Manager) Database() bool { return m.opts.Database }
 
@@ -243,6 +254,9 @@ func (m *Manager) check(ctx context.Context, s *Session, e *entry) (*Session, er
 	} else if err := jwt.Times(now, s.times); err != nil {
 		if errors.Is(err, jwt.ErrExpired) {
 			return nil, ErrExpired
+		}
+		if errors.Is(err, jwt.ErrNotYet) {
+			return nil, ErrNotYet
 		}
 		return nil, ErrInvalid
 	}
@@ -347,11 +361,11 @@ func (m *Manager) cookies(h http.Header, names *cookie.Names, token string, expi
 	return cookie.Chunk(c, names.ChunkSize, cookie.Present(h, names.Session))
 }
 
-// Clear returns the cookies that remove every piece of a session from the
-// browser that sent h.
+// Clear returns the cookies that remove every piece of a session, and of what was
+// kept beside it, from the browser that sent h.
 func (m *Manager) Clear(h http.Header, names *cookie.Names) []cookie.Cookie {
 	var clears []cookie.Cookie
-	for _, name := range cookie.Present(h, names.Session) {
+	for _, name := range append(cookie.Present(h, names.Session), cookie.Present(h, names.Tokens)...) {
 		clears = append(clears, cookie.Clear(m.cookie(name, names.Secure)))
 	}
 	return clears
@@ -430,6 +444,10 @@ func RevokeUser(ctx context.Context, d store.Driver, owner string, now, until ti
 // one that counted, nil if none did. It fails with ErrUnavailable if the store
 // does not answer; then no session may have ended.
 func (m *Manager) EndAll(ctx context.Context, h http.Header, names *cookie.Names) (*Session, error) {
+	return m.endAll(ctx, h, names, m.End)
+}
+
+func (m *Manager) endAll(ctx context.Context, h http.Header, names *cookie.Names, end func(context.Context, *Session) error) (*Session, error) {
 	var (
 		counted *Session
 		errs    []error
@@ -442,7 +460,7 @@ func (m *Manager) EndAll(ctx context.Context, h http.Header, names *cookie.Names
 			if checked, err := m.check(ctx, s, e); err == nil {
 				counted = cmp.Or(counted, checked)
 			}
-			err = m.End(ctx, s)
+			err = end(ctx, s)
 		}
 		if errors.Is(err, ErrUnavailable) {
 			errs = append(errs, err)

@@ -10,11 +10,12 @@ import (
 	"github.com/caddyauth/gateway/caddyauth/store"
 )
 
-// What a passkey keeps says who somebody is, and nothing that was so at the time.
+// What a passkey keeps says who somebody is and what to deny them for, and nothing of
+// how they signed in.
 func TestPasskeyEvidence(t *testing.T) {
 	full := session.Evidence{
 		SID: "sid", Provider: "op", Realm: "r1", Account: "1", Login: "ada", Verified: true, Domain: "example.com",
-		Roles: []string{"staff"}, Groups: []string{"math"}, Orgs: []string{"org"}, AuthTime: 1, User: "u1", Since: 2, Method: session.MethodPasskey, Passkey: "mark",
+		Roles: []string{"staff"}, Groups: []string{"math"}, Orgs: []string{"org"}, AuthTime: 1, ACR: "high", StepUp: true, User: "u1", Since: 2, Method: session.MethodPasskey, Passkey: "mark", Family: "family",
 	}
 	s := &session.Session{User: session.User{Email: "ada@example.com"}, Evidence: full, HasEvidence: true}
 	raw, err := s.PasskeyEvidence()
@@ -22,7 +23,8 @@ func TestPasskeyEvidence(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, email, err := session.OpenEvidence(raw)
-	want := session.Evidence{Provider: "op", Realm: "r1", Account: "1", Login: "ada", Verified: true, Domain: "example.com", User: "u1"}
+	want := session.Evidence{Provider: "op", Realm: "r1", Account: "1", Login: "ada", Verified: true, Domain: "example.com", User: "u1",
+		Roles: []string{"staff"}, Groups: []string{"math"}, Orgs: []string{"org"}}
 	if err != nil || !reflect.DeepEqual(got, want) || email != "ada@example.com" {
 		t.Errorf("evidence %+v of %q, %v, want %+v", got, email, err, want)
 	}

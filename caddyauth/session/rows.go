@@ -167,11 +167,13 @@ func (s *Session) KeptEvidence() (json.RawMessage, error) {
 }
 
 // PasskeyEvidence is what a passkey keeps of the session that it is registered in:
-// who the person is, and nothing that is true for the time being only.
+// who the person is, and the roles, groups and organizations of that sign-in, as
+// personal access tokens do. Without them, nobody would be denied for being in one.
+// How and when the person signed in is another matter each time.
 func (s *Session) PasskeyEvidence() (json.RawMessage, error) {
 	e := s.Evidence
-	e.SID, e.Since, e.AuthTime, e.Method, e.Passkey = "", 0, 0, "", ""
-	e.Roles, e.Groups, e.Orgs = nil, nil, nil
+	e.SID, e.Since, e.AuthTime, e.Method, e.Passkey, e.Family = "", 0, 0, "", "", ""
+	e.ACR, e.StepUp = "", false
 	return json.Marshal(kept{e, s.User.Email})
 }
 

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -42,9 +43,16 @@ type Session struct {
 	// session cookie. Nil for sessions.
 	PAT *PAT
 
+	// Bearer says that the request came with a bearer token in place of a session
+	// cookie: an access token of an issuer's, or the session token itself.
+	Bearer bool
+
 	times jwt.Standard
 	// token is what the browser has of a database session.
 	token string
+	// foreign says that the session is that of an access token, which others
+	// issue and end.
+	foreign bool
 }
 
 // User is the person of a session. Absent claims are empty strings.
@@ -85,6 +93,12 @@ type Evidence struct {
 	Orgs   []string `json:"orgs,omitempty"`
 	// AuthTime is when the person proved who they are, in Unix seconds.
 	AuthTime int64 `json:"auth_time"`
+	// ACR is the authentication context class that the provider vouches for
+	// (OpenID Connect Core, section 2), empty if it said nothing.
+	ACR string `json:"acr,omitempty"`
+	// StepUp says that the session began because an earlier one was not recent
+	// or strong enough.
+	StepUp bool `json:"step_up,omitempty"`
 	// User is the id of the stored user, empty where nobody is stored.
 	User string `json:"user,omitempty"`
 	// Since is when this session began, in Unix milliseconds.
@@ -94,6 +108,9 @@ type Evidence struct {
 	Method string `json:"method,omitempty"`
 	// Passkey tells the passkey, see [PasskeyMark].
 	Passkey string `json:"passkey,omitempty"`
+	// Family is what the sessions have in common that began from one sign-in at
+	// one portal, on many hosts: signing out anywhere ends all of them.
+	Family string `json:"family,omitempty"`
 }
 
 // MethodPasskey is the Evidence.Method of a sign-in with a passkey. The provider
@@ -106,6 +123,10 @@ func PasskeyMark(credentialID string) string {
 	sum := sha256.Sum256([]byte(credentialID))
 	return hex.EncodeToString(sum[:8])
 }
+
+// ours says that the session lasts by the rules of the Manager's strategy, as what
+// came in place of one does not.
+func (s *Session) ours() bool { return s.PAT == nil && !s.foreign }
 
 // Key is what ending the session is remembered by: its sid or, for a token
 // that NextAuth made, its jti.
@@ -168,6 +189,9 @@ var (
 	ErrNone = errors.New("session: no session cookie")
 	// ErrInvalid means that no session cookie could be opened.
 	ErrInvalid = errors.New("session: no valid token")
+	// ErrNotYet is the ErrInvalid of a token whose time has not come: the clock of
+	// whoever made it is ahead.
+	ErrNotYet = fmt.Errorf("%w: not valid yet", ErrInvalid)
 	// ErrExpired means that the session has lasted its time.
 	ErrExpired = errors.New("session: expired")
 	// ErrEnded means that the session was signed out, or that its user was

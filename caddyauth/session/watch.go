@@ -118,19 +118,25 @@ var errStale = fmt.Errorf("%w: which sessions were ended lately is not known", E
 // fresh returns an error if too much may have been missed.
 func (e *Ended) fresh(ctx context.Context, now time.Time) error {
 	w := &e.watch
-	if !w.on.Load() {
-		return nil
-	}
-	last := w.synced.Load()
-	missing := now.UnixNano() - last
-	switch {
-	case missing <= int64(staleAfter):
-		return nil
-	case last == 0:
-		missing = int64(now.Sub(w.begun))
-	}
-	if missing < int64(lostAfter) && w.wait(ctx) {
+	missing := w.missing(now)
+	if missing <= staleAfter || missing < lostAfter && w.wait(ctx) {
 		return nil
 	}
 	return errStale
+}
+
+// lost reports whether so much may have been missed that nobody waits for it.
+func (e *Ended) lost(now time.Time) bool { return e.watch.missing(now) >= lostAfter }
+
+// missing is how long there have been no news, zero if there need not be any.
+// At the beginning there are none yet, however short it is.
+func (w *watch) missing(now time.Time) time.Duration {
+	if !w.on.Load() {
+		return 0
+	}
+	last := w.synced.Load()
+	if last == 0 {
+		return max(now.Sub(w.begun), staleAfter+1)
+	}
+	return time.Duration(now.UnixNano() - last)
 }
