@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 )
@@ -179,22 +180,32 @@ func write(to *object, path []string, v ref.Val) error {
 
 // eval runs the program. What is loopless ends by itself; a loop ends when the
 // request does.
-func (p *program) eval(ctx context.Context, v *vars) (out ref.Val, err error) {
+func (p *program) eval(ctx context.Context, v *vars) (ref.Val, error) {
+	out, err := p.evaluate(ctx, v)
+	if v.err != nil {
+		err, v.err = v.err, nil
+	}
+	return out, p.explain(err)
+}
+
+func (p *program) evaluate(ctx context.Context, v cel.Activation) (out ref.Val, err error) {
 	if p.loops {
 		out, _, err = p.run.ContextEval(ctx, v)
 	} else {
 		out, _, err = p.run.Eval(v)
 	}
-	if v.err != nil {
-		err, v.err = v.err, nil
-	}
+	return out, err
+}
+
+// explain says which expression failed, and what to do about it.
+func (p *program) explain(err error) error {
 	if err == nil {
-		return out, nil
+		return nil
 	}
 	if strings.HasPrefix(err.Error(), "no such key: ") {
-		return nil, fmt.Errorf("%s: %w (what may be absent is written .?name)", p.label, err)
+		return fmt.Errorf("%s: %w (what may be absent is written .?name)", p.label, err)
 	}
-	return nil, fmt.Errorf("%s: %w", p.label, err)
+	return fmt.Errorf("%s: %w", p.label, err)
 }
 
 func (p *program) wrongType(out ref.Val, want string) error {

@@ -39,9 +39,37 @@ const (
 	checkEvery = 100
 )
 
-// newEnv makes what all expressions are compiled in. It takes milliseconds and
-// is the same for everybody.
-var newEnv = sync.OnceValues(func() (*cel.Env, error) {
+// language is what expressions of some kinds can name.
+type language struct {
+	variables []variable
+	// members are those of the variables that have no others, by their names.
+	members map[string][]string
+	// synonyms go before those of all languages.
+	synonyms map[string]string
+	// env is what the expressions are compiled in. Making one takes milliseconds.
+	env func() (*cel.Env, error)
+}
+
+func newLanguage(l language) *language {
+	l.env = sync.OnceValues(func() (*cel.Env, error) { return newEnv(l.variables) })
+	return &l
+}
+
+// ofCallbacks is the language of NextAuth's callbacks.
+var ofCallbacks = newLanguage(language{
+	variables: variables,
+	members:   map[string][]string{"request": requestFields},
+})
+
+// languageOf returns the language of a kind's expressions.
+func languageOf(kind Kind) *language {
+	if kind == ruleKind {
+		return ofRules
+	}
+	return ofCallbacks
+}
+
+func newEnv(variables []variable) (*cel.Env, error) {
 	opts := []cel.EnvOption{
 		cel.OptionalTypes(),
 		ext.Strings(),
@@ -60,13 +88,15 @@ var newEnv = sync.OnceValues(func() (*cel.Env, error) {
 		opts = append(opts, cel.Variable(v.name, v.typ))
 	}
 	return cel.NewEnv(opts...)
-})
+}
 
 // program is one compiled expression.
 type program struct {
 	label string
 	run   cel.Program
 	loops bool
+	// request says that the expression names the variable.
+	request bool
 }
 
 // CompileError says what is wrong with an expression.
@@ -144,21 +174,22 @@ func compile(kind Kind, step Step) (*program, error) {
 		return nil, fail
 	}
 	fail.Line, fail.Column = 1, 1
-	env, err := newEnv()
+	lang := languageOf(kind)
+	env, err := lang.env()
 	if err != nil {
 		fail.Message = err.Error() // a fault of this package
 		return nil, fail
 	}
 	checked, issues := env.Compile(step.Expr)
 	if issues.Err() != nil {
-		fail.explain(env, issues.Errors())
+		fail.explain(lang, env, issues.Errors())
 		return nil, fail
 	}
 	native := checked.NativeRep()
-	if fail.lint(native) || fail.checkResult(kind, step, checked.OutputType()) {
+	if fail.lint(lang, native) || fail.checkResult(kind, step, checked.OutputType()) {
 		return nil, fail
 	}
-	p := &program{label: fail.Callback, loops: hasLoop(native)}
+	p := &program{label: fail.Callback, loops: hasLoop(native), request: reads(native, "request")}
 	p.run, err = env.Program(checked,
 		cel.EvalOptions(cel.OptOptimize),
 		cel.CostLimit(maxCost),
@@ -186,6 +217,16 @@ func addListCost(args []ref.Val, _ ref.Val) *uint64 {
 	return &cost
 }
 
+// reads reports whether an expression names a variable.
+func reads(a *ast.AST, name string) bool {
+	for _, x := range ast.MatchDescendants(ast.NavigateAST(a), ast.KindMatcher(ast.IdentKind)) {
+		if x.AsIdent() == name {
+			return true
+		}
+	}
+	return false
+}
+
 func hasLoop(a *ast.AST) bool {
 	return len(ast.MatchDescendants(ast.NavigateAST(a), ast.KindMatcher(ast.ComprehensionKind))) > 0
 }
@@ -198,7 +239,7 @@ func (e *CompileError) checkResult(kind Kind, step Step, t *cel.Type) bool {
 		e.wantType(t, "a bool, or a string that says where to go instead", cel.BoolType, cel.StringType)
 	case kind == Redirect:
 		e.wantType(t, "a string", cel.StringType)
-	case step.Drop:
+	case step.Drop, kind == ruleKind:
 		e.wantType(t, "a bool", cel.BoolType)
 	case isOptional(t):
 		e.Message = checkValue(t.Parameters()[0])

@@ -96,6 +96,8 @@ func checkStep(kind Kind, step Step) string {
 		}
 	case JWT:
 		return checkClaim(step)
+	case ruleKind:
+		return ""
 	case Session:
 		if step.Drop {
 			return "only jwt can end a session"

@@ -58,7 +58,7 @@ func (e *CompileError) rest() string {
 }
 
 // explain takes the first of CEL's errors; the others mostly follow from it.
-func (e *CompileError) explain(env *cel.Env, errs []*cel.Error) {
+func (e *CompileError) explain(lang *language, env *cel.Env, errs []*cel.Error) {
 	first := slices.MinFunc(errs, func(a, b *cel.Error) int {
 		return cmp.Or(a.Location.Line()-b.Location.Line(), a.Location.Column()-b.Location.Column())
 	})
@@ -69,7 +69,7 @@ func (e *CompileError) explain(env *cel.Env, errs []*cel.Error) {
 			e.Message = syntaxMessage(m, msg)
 		}
 	} else if m := undeclared.FindStringSubmatch(msg); m != nil {
-		e.unknown(env, m[1])
+		e.unknown(lang, env, m[1])
 	} else if m := overload.FindStringSubmatch(msg); m != nil {
 		e.Message = overloadMessage(m[1], typeNames.Replace(m[2]))
 	} else if m := mismatch.FindStringSubmatch(msg); m != nil {
@@ -152,9 +152,9 @@ var synonyms = map[string]string{
 }
 
 // unknown is about a name that nothing has.
-func (e *CompileError) unknown(env *cel.Env, name string) {
+func (e *CompileError) unknown(lang *language, env *cel.Env, name string) {
 	rest := e.rest()
-	known := variableNames()
+	known := lang.variableNames()
 	switch {
 	case strings.HasPrefix(rest, "("):
 		// CEL points at the parenthesis.
@@ -170,7 +170,11 @@ func (e *CompileError) unknown(env *cel.Env, name string) {
 		}
 	}
 	e.Message = fmt.Sprintf("unrecognized name '%s'", name)
-	if say, ok := synonyms[name]; ok {
+	say, ok := lang.synonyms[name]
+	if !ok {
+		say, ok = synonyms[name]
+	}
+	if ok {
 		e.Message += ", " + say
 	} else if word := nearest.Word(name, known); word != "" {
 		e.Message += fmt.Sprintf(", did you mean '%s'?", word)
@@ -180,9 +184,9 @@ func (e *CompileError) unknown(env *cel.Env, name string) {
 // qualified is the name of a function of an extension.
 var qualified = regexp.MustCompile(`^[a-z]+\.\w+`)
 
-func variableNames() []string {
-	names := make([]string, len(variables))
-	for i, v := range variables {
+func (l *language) variableNames() []string {
+	names := make([]string, len(l.variables))
+	for i, v := range l.variables {
 		names[i] = v.name
 	}
 	return names

@@ -18,12 +18,12 @@ var ofOptionals = []string{"orValue", "or", "hasValue", "value", "optMap", "optF
 
 // lint finds mistakes that CEL would only find at every evaluation, and reports
 // whether there is one.
-func (e *CompileError) lint(a *ast.AST) bool {
+func (e *CompileError) lint(lang *language, a *ast.AST) bool {
 	look := func(id int64, x ast.Expr) {
 		if e.Message != "" {
 			return
 		}
-		if e.Message = lintRequest(x); e.Message == "" {
+		if e.Message = lang.lintMember(x); e.Message == "" {
 			e.Message = lintOptional(a, x)
 		}
 		if e.Message == "" {
@@ -42,15 +42,21 @@ func (e *CompileError) lint(a *ast.AST) bool {
 	return e.Message != ""
 }
 
-// lintRequest knows the members of the variable request, which to CEL is a map
-// like others.
-func lintRequest(x ast.Expr) string {
+// lintMember knows the members of variables such as request, which to CEL are
+// maps like others.
+func (l *language) lintMember(x ast.Expr) string {
 	of, field := selection(x)
-	if of == nil || of.Kind() != ast.IdentKind || of.AsIdent() != "request" || slices.Contains(requestFields, field) {
+	if of == nil || of.Kind() != ast.IdentKind {
 		return ""
 	}
-	say := fmt.Sprintf("request has no '%s'", field)
-	if word := nearest.Word(field, requestFields); word != "" {
+	members, ok := l.members[of.AsIdent()]
+	if !ok || slices.Contains(members, field) {
+		return ""
+	}
+	say := fmt.Sprintf("%s has no '%s'", of.AsIdent(), field)
+	if other, ok := l.synonyms[of.AsIdent()+"."+field]; ok {
+		say += ", " + other
+	} else if word := nearest.Word(field, members); word != "" {
 		say += fmt.Sprintf(", did you mean '%s'?", word)
 	}
 	return say
