@@ -133,3 +133,8 @@ func (p *Pages) own() []*string {
 	}
 	return set
 }
+
+// StepUp implements gate.Pages.
+func (g gatePages) StepUp(w http.ResponseWriter, r *http.Request, v gate.Refusal) {
+	g.page.StepUpForm(w, r, page.StepUpForm{Common: common(v), CallbackURL: v.CallbackURL, Reference: v.Site.Reference})
+}

@@ -20,9 +20,15 @@ const (
 	BadRequest
 	// MethodNotAllowed refuses TRACE, CONNECT and asterisk-form: 405.
 	MethodNotAllowed
+	// Preflight answers a browser that asks whether a page of a listed origin may
+	// send a request: 204.
+	Preflight
+	// StepUp asks for a sign-in that is more recent or stronger: a redirect, or
+	// 401 for what cannot follow one.
+	StepUp
 )
 
-var actionNames = [...]string{"unavailable", "pass", "sign_in", "forbid", "bad_request", "method_not_allowed"}
+var actionNames = [...]string{"unavailable", "pass", "sign_in", "forbid", "bad_request", "method_not_allowed", "preflight", "step_up"}
 
 // String returns the action's name as logs and metrics spell it.
 func (a Action) String() string {
@@ -50,7 +56,11 @@ const (
 	ReasonNotAllowed  Reason = "not_allowed"         // no allow line of a scope holds
 	ReasonPath        Reason = "bad_path"            // see BadRequest
 	ReasonMethod      Reason = "method_not_allowed"  // see MethodNotAllowed
+	ReasonPreflight   Reason = "preflight"           // see Preflight
+	ReasonStepUp      Reason = "step_up"             // see StepUp
 	ReasonUnavailable Reason = "session_unavailable" // see Unavailable
+
+	ReasonCrossSite Reason = "cross_site_websocket" // another site's page opens a socket, see CrossSite
 )
 
 // Decision is the gate's answer for one request.
@@ -67,6 +77,15 @@ type Decision struct {
 	// Candidate is a session that was read but does not count: the one that
 	// Forbid refuses, or one that a rule fails on a public path.
 	Candidate *session.Session
+	// API says that a program sent the request, not a person: it is never
+	// redirected.
+	API bool
+	// CORS is the origin whose pages may read the answer, empty for none.
+	// VaryOrigin says that it would be another answer for another origin.
+	CORS       string
+	VaryOrigin bool
+	// StepUp is what the action of that name, or the reason, asks for.
+	StepUp *Requirement
 	// Rule is the line of the rule that decided, empty if none did.
 	Rule   string
 	Reason Reason

@@ -29,7 +29,15 @@ func AnyOf(ms ...Matcher) Matcher { return anyMatcher(ms) }
 // nobody asked for would match because it differs.
 func Exact(m Matcher) Matcher { return exactMatcher{m} }
 
+// Closing returns a matcher that opening words ask as m and closing words as
+// closing: what tells upper case from lower case closes less than it seems to.
+func Closing(m, closing Matcher) Matcher { return closingMatcher{m, closing} }
+
 type (
+	closingMatcher struct {
+		Matcher
+		closing Matcher
+	}
 	exactMatcher struct{ Matcher }
 	anyMatcher   []Matcher
 	bothMatcher  struct {
@@ -64,7 +72,9 @@ type term []alternative
 type alternative struct {
 	path  *PathMatcher
 	named Matcher
-	exact bool
+	// closing takes the place of named where that closes. Nil leaves it there.
+	closing Matcher
+	exact   bool
 }
 
 func newTerm(m Matcher) term {
@@ -79,6 +89,8 @@ func newTerm(m Matcher) term {
 			t[i].exact = true
 		}
 		return t
+	case closingMatcher:
+		return term{{named: m.Matcher, closing: m.closing}}
 	case bothMatcher:
 		t := newTerm(m.rest)
 		if t == nil {
@@ -170,21 +182,25 @@ func (e *evaluation) closes(t term) bool {
 // tells upper case from lower case, and whether it means /x/*, is its own
 // affair, so it is asked about the forms that it might be meant for.
 func (e *evaluation) closesNamed(a *alternative, rd *reading) bool {
-	if e.ask(a.named, rd.path, rd.rawPath, true) {
+	m := a.named
+	if a.closing != nil {
+		m = a.closing
+	}
+	if e.ask(m, rd.path, rd.rawPath, true) {
 		return true
 	}
 	if a.exact {
 		return false
 	}
 	slash := rd.path[len(rd.path)-1] != '/'
-	if slash && e.ask(a.named, rd.path+"/", "", true) {
+	if slash && e.ask(m, rd.path+"/", "", true) {
 		return true
 	}
 	lower := strings.ToLower(rd.path)
 	if lower == rd.path {
 		return false
 	}
-	return e.ask(a.named, lower, "", true) || slash && e.ask(a.named, lower+"/", "", true)
+	return e.ask(m, lower, "", true) || slash && e.ask(m, lower+"/", "", true)
 }
 
 // ask puts a path into the request, asks m, and puts back what was there,

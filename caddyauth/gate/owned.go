@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -54,6 +55,17 @@ func (o *Owned) add(name string) {
 			o.starts[c] = o.starts[c] || foldField[c] == folded[0]
 		}
 	}
+}
+
+// Names are the fields of the set in lower case, in alphabetical order. Those of
+// X-Auth-Request-* are there only as far as somebody named them.
+func (o *Owned) Names() []string {
+	names := []string{}
+	for _, list := range o.byLength {
+		names = append(names, list...)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // foldField folds one byte of a field name.

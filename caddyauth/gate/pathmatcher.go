@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"path"
@@ -113,6 +114,11 @@ func classify(text string) (pattern, error) {
 	switch {
 	case stars == 0 && !strings.ContainsAny(text, `?[\`):
 		return newPattern(exact, text), nil
+	case stars > 0 && strings.ContainsAny(text, `?[\`) && (stars == 1 && (text[0] == '*' || text[len(text)-1] == '*') ||
+		stars == 2 && text[0] == '*' && text[len(text)-1] == '*'):
+		// Caddy compares these as they are written, so that they mean nothing that
+		// anybody asks for, and a rule with one closes nothing.
+		return pattern{}, errors.New("?, [ and \\ stand for themselves beside a star at the beginning or at the end: use a named matcher with path_regexp")
 	case stars == 2 && text[0] == '*' && text[len(text)-1] == '*':
 		return newPattern(substring, text[1:len(text)-1]), nil
 	case stars == 1 && text[len(text)-1] == '*':
@@ -193,7 +199,11 @@ func (pt *pattern) closes(p string) bool {
 		p2 := trimSlash(p)
 		return hasSuffixFold(p, pt.fold) || hasSuffixFold(p2, pt.fold)
 	case substring:
-		return strings.Contains(lowerASCII(p), pt.fold)
+		if strings.Contains(lowerASCII(p), pt.fold) {
+			return true
+		}
+		n := len(pt.fold) - 1 // */x/* means /y/x as well
+		return n > 0 && pt.fold[n] == '/' && hasSuffixFold(p, pt.fold[:n])
 	}
 	p = lowerASCII(p)
 	if ok, _ := path.Match(pt.fold, p); ok {
@@ -201,6 +211,9 @@ func (pt *pattern) closes(p string) bool {
 	}
 	if ok, _ := path.Match(pt.fold, trimSlash(p)); ok {
 		return true
+	}
+	if p[len(p)-1] == '/' {
+		return false
 	}
 	ok, _ := path.Match(pt.fold, p+"/")
 	return ok

@@ -2,15 +2,12 @@ package gate
 
 import "strings"
 
-// wireSteps are what a server may do to a path before it decodes it, steps
-// what it may do to one that is decoded. Each returns its argument if there
-// is nothing to do, and a path that begins with a slash otherwise.
-var (
-	wireSteps = [...]func(string) string{dropMatrix, mergeSlashes, removeDots, cleanDots, dropAuthority}
-	steps     = [...]func(string) string{
-		cutQuery, dropMatrix, turnBackslashes, mergeSlashes, removeDots, cleanDots, trimSegments, dropAuthority,
-	}
-)
+// steps are what a server may do to a path, before it decodes it or after. Each
+// returns its argument if there is nothing to do, and a path that begins with a
+// slash otherwise.
+var steps = [...]func(string) string{
+	cutQuery, dropMatrix, turnBackslashes, mergeSlashes, removeDots, cleanDots, trimSegments, peelDots, dropAuthority,
+}
 
 // cutQuery cuts at a decoded # or ?, as a server does that puts the path into
 // a URL again and parses that.
@@ -119,6 +116,22 @@ func trimSegments(p string) string {
 			s = strings.TrimRight(s, ". ")
 		}
 		segments[i] = s
+	}
+	return strings.Join(segments, "/")
+}
+
+// peelDots takes the dots behind a space from segments that are nothing but
+// dots and spaces. Where two servers trim one after the other, ".. ." ends as
+// "..", although each on its own would leave less of it or more.
+func peelDots(p string) string {
+	if !strings.Contains(p, " .") {
+		return p
+	}
+	segments := strings.Split(p, "/")
+	for i, s := range segments {
+		if strings.Contains(s, " .") && strings.Trim(s, ". ") == "" {
+			segments[i] = strings.TrimRight(s, ".")
+		}
 	}
 	return strings.Join(segments, "/")
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/caddyauth/gateway/caddyauth/session"
 )
@@ -24,6 +25,12 @@ type Policy struct {
 	Public, Private []Matcher
 	// Allow and Deny are in the order of the configuration.
 	Allow, Deny []Rule
+	// API closes: requests of programs. StepUp closes, too: what is asked of the
+	// session once the rules have admitted it.
+	API    []APIScope
+	StepUp []StepUpScope
+	// Now is the clock. Nil means time.Now.
+	Now func() time.Time
 
 	compiled bool
 	scope    term
@@ -33,6 +40,8 @@ type Policy struct {
 	// open and closed say that there is any such line.
 	open, closed bool
 	allow, deny  []scope
+	apis         []apiScope
+	stepUps      []stepUp
 }
 
 // Rule is one allow or deny line.
@@ -51,7 +60,7 @@ type Rule struct {
 // scope is every rule of one matcher.
 type scope struct {
 	term  term
-	rules []Rule
+	rules []compiledRule
 	// everyone says that one of the rules means any: as a deny, that closes
 	// the scope for those without a session as well.
 	everyone bool
@@ -69,6 +78,12 @@ func (p *Policy) Compile() error {
 		return err
 	}
 	if p.deny, err = newScopes("deny", p.Deny); err != nil {
+		return err
+	}
+	if p.apis, err = newAPIScopes(p.API); err != nil {
+		return err
+	}
+	if p.stepUps, err = newStepUps(p.StepUp); err != nil {
 		return err
 	}
 	p.compiled = true
@@ -92,7 +107,7 @@ func newScopes(word string, rules []Rule) ([]scope, error) {
 			t := newTerm(rule.Matcher)
 			scopes = append(scopes, scope{term: t, cheap: t.isPaths()})
 		}
-		scopes[i].rules = append(scopes[i].rules, rule)
+		scopes[i].rules = append(scopes[i].rules, compileRule(rule))
 		if rule.Subject == Any {
 			scopes[i].everyone = true
 		}
@@ -134,7 +149,19 @@ func (p *Policy) Decide(r *http.Request, original *url.URL, read func() (*sessio
 	if err != nil {
 		return Decision{Action: BadRequest, Reason: ReasonPath, Err: err}
 	}
-	d := p.decide(&e, read)
+	var a api
+	if len(p.apis) > 0 {
+		a = p.apiOf(&e)
+	}
+	var d Decision
+	if a.origin != "" && isPreflight(r) && e.closes(p.scope) {
+		d = Decision{Action: Preflight, Reason: ReasonPreflight}
+	} else {
+		d = p.decide(&e, read)
+	}
+	if a.matched && !d.Outside {
+		d.API, d.CORS, d.VaryOrigin = true, a.origin, a.varies
+	}
 	if d.Err == nil {
 		d.Err = e.err
 	}
@@ -166,13 +193,28 @@ func (p *Policy) decide(e *evaluation, read func() (*session.Session, error)) De
 	if ok && !e.within(s.PAT) {
 		rule, reason, ok = ruleScope, ReasonScope, false
 	}
+	var lacking *Requirement
+	if ok && len(p.stepUps) > 0 {
+		if lacking = p.lacks(e, s); lacking != nil {
+			reason, ok = ReasonStepUp, false
+		}
+	}
 	switch {
 	case ok:
 		return Decision{Action: Pass, Public: public, Session: s, Reason: ReasonSession}
 	case public:
-		return Decision{Action: Pass, Public: true, Candidate: s, Rule: rule, Reason: reason}
+		return Decision{Action: Pass, Public: true, Candidate: s, Rule: rule, Reason: reason, StepUp: lacking}
+	case lacking != nil && s.PAT == nil:
+		return Decision{Action: StepUp, Candidate: s, Reason: reason, StepUp: lacking}
 	}
-	return Decision{Action: Forbid, Candidate: s, Rule: rule, Reason: reason}
+	return Decision{Action: Forbid, Candidate: s, Rule: rule, Reason: reason, StepUp: lacking}
+}
+
+func (p *Policy) now() time.Time {
+	if p.Now == nil {
+		return time.Now()
+	}
+	return p.Now()
 }
 
 // refuseAll is the answer where any is denied. The session is read only to
@@ -245,7 +287,7 @@ func (sc *scope) asks(e *evaluation, s *session.Session, wanted bool) (line stri
 	if sc.cheap && !e.closes(sc.term) {
 		return "", false
 	}
-	line, meant := sc.means(s)
+	line, meant := sc.means(e, s, wanted)
 	if meant != wanted || !sc.cheap && !e.closes(sc.term) {
 		return "", false
 	}
@@ -256,30 +298,50 @@ func (sc *scope) asks(e *evaluation, s *session.Session, wanted bool) (line stri
 }
 
 // means says whether one of the scope's rules means s.
-func (sc *scope) means(s *session.Session) (line string, ok bool) {
+func (sc *scope) means(e *evaluation, s *session.Session, denying bool) (line string, ok bool) {
 	for i := range sc.rules {
-		if sc.rules[i].Subject.Allows(s) {
-			return sc.rules[i].Line, true
+		r := &sc.rules[i]
+		if r.plain && r.Subject.Allows(s) || !r.plain && r.means(e, s, denying) {
+			return r.Line, true
 		}
 	}
 	return "", false
 }
 
 // SignIn says whether the rules without a scope let s sign in. Those with a
-// scope are asked at the requests they mean.
+// scope, and expressions that read the request, are asked at the requests they
+// mean.
 func (p *Policy) SignIn(s *session.Session) bool {
 	if !p.compiled || s == nil {
 		return false
 	}
 	for i := range p.deny {
-		if _, hit := p.deny[i].means(s); hit && p.deny[i].term.always() {
+		if p.deny[i].term.always() && p.deny[i].meansAtSignIn(s, true) {
 			return false
 		}
 	}
 	for i := range p.allow {
-		if _, hit := p.allow[i].means(s); !hit && p.allow[i].term.always() {
+		if p.allow[i].term.always() && !p.allow[i].meansAtSignIn(s, false) {
 			return false
 		}
 	}
 	return true
+}
+
+// meansAtSignIn is means where there is no request yet. What only a request can
+// tell refuses nobody.
+func (sc *scope) meansAtSignIn(s *session.Session, denying bool) bool {
+	e := evaluation{}
+	for i := range sc.rules {
+		if sc.rules[i].skips() {
+			if !denying {
+				return true
+			}
+			continue
+		}
+		if sc.rules[i].means(&e, s, denying) {
+			return true
+		}
+	}
+	return false
 }

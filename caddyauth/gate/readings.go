@@ -143,11 +143,12 @@ func (rs *readings) expand(u *url.URL) error {
 		}
 	}
 	for i := 0; i < len(wires) && !rs.overflow; i++ {
-		for _, step := range wireSteps {
+		for _, step := range steps {
 			if s := step(wires[i]); s != wires[i] && !contains(wires, s) {
 				wires = append(wires, s)
 			}
 		}
+		rs.overflow = rs.overflow || len(wires) > maxReadings
 		for _, keep := range [...]bool{false, true} {
 			s, err := decodeWire(wires[i], keep)
 			if err != nil {

@@ -19,7 +19,10 @@ type Site struct {
 	// URL is the request's URL as the client sent it, before any rewrite. Its
 	// host does not count. Nil means the request's own.
 	URL *url.URL
-	// Reference names the answer in the log, for the page to show. It may be
+	// From is the origin that URL was asked of, where that is another one: a
+	// proxy asks on behalf of other hosts. Empty means Origin.
+	From string
+	// Reference names the answer in the log, for the page or the JSON to show. It may be
 	// empty.
 	Reference string
 }
@@ -39,6 +42,8 @@ type Pages interface {
 	Denied(w http.ResponseWriter, r *http.Request, v Refusal)
 	// Unauthorized says that a form came without a session: 401.
 	Unauthorized(w http.ResponseWriter, r *http.Request, v Refusal)
+	// StepUp says that a form needs a fresh sign-in: 401.
+	StepUp(w http.ResponseWriter, r *http.Request, v Refusal)
 	// Unavailable says that nobody can tell who it is: 503.
 	Unavailable(w http.ResponseWriter, r *http.Request, v Refusal)
 	// BadRequest says that the address makes no sense: 400.
@@ -53,6 +58,10 @@ type Responder struct {
 	// Basic asks programs for a password (RFC 7617), which may be a personal
 	// access token: git and WebDAV clients send none before they are asked.
 	Basic bool
+
+	// Bearer words the challenges of a site that takes bearer tokens. Nil means
+	// that it takes none.
+	Bearer *BearerChallenge
 }
 
 // Respond answers a request that may not pass. A decision to pass is answered
@@ -74,12 +83,20 @@ func (p *Responder) Respond(w http.ResponseWriter, r *http.Request, d Decision, 
 	h.Add("Vary", "Cookie, Accept, Sec-Fetch-Mode, Sec-Fetch-Dest")
 
 	kind := Navigation(r)
-	if _, token := session.TokenOf(r.Header); token && p.Basic {
+	d.CrossOrigin(h)
+	if _, token := session.TokenOf(r.Header); token && p.Basic || d.API {
 		kind = Script // no person opens a page like that
+	}
+	if p.Challenge(h, r, d, site) {
+		kind = Script // nor one like that
 	}
 	switch d.Action {
 	case SignIn:
 		p.signIn(w, r, d, site, kind)
+	case StepUp:
+		p.stepUp(w, r, d, site, kind)
+	case Preflight:
+		preflight(w, r)
 	case Forbid:
 		p.refuse(w, r, d, site, kind, http.StatusForbidden, "AccessDenied", Pages.Denied)
 	case BadRequest:
@@ -88,7 +105,7 @@ func (p *Responder) Respond(w http.ResponseWriter, r *http.Request, d Decision, 
 		// RFC 9110 section 15.5.6 wants the field. Which of these the upstream
 		// knows is its affair.
 		h.Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
-		writeJSON(w, r, http.StatusMethodNotAllowed, answer{Error: "MethodNotAllowed"})
+		writeJSON(w, r, http.StatusMethodNotAllowed, answer{Error: "MethodNotAllowed", Reference: site.Reference})
 	default:
 		h.Set("Retry-After", "5")
 		p.refuse(w, r, d, site, kind, http.StatusServiceUnavailable, "Unavailable", Pages.Unavailable)
@@ -97,29 +114,28 @@ func (p *Responder) Respond(w http.ResponseWriter, r *http.Request, d Decision, 
 
 func (p *Responder) signIn(w http.ResponseWriter, r *http.Request, d Decision, site Site, kind Kind) {
 	if kind == Navigate {
-		w.Header()["Location"] = []string{SignInURL(site, safeurl.FromRequest(site.Origin, site.URL))}
+		delete(w.Header(), "Www-Authenticate")
+		w.Header()["Location"] = []string{SignInURL(site, site.Back())}
 		w.WriteHeader(http.StatusFound)
 		return
 	}
-	// RFC 9110 section 15.5.2 wants a challenge. Basic would make browsers ask
-	// for a password; a scheme that they do not know leaves it to the script.
-	challenges := []string{`Session realm="` + realm(site.Origin) + `"`}
-	if p.Basic && !fromBrowser(r.Header) {
-		challenges = append(challenges, `Basic realm="`+realm(site.Origin)+`", charset="UTF-8"`)
-	}
-	w.Header()["Www-Authenticate"] = challenges
 	if kind == NavigatePost && p.Pages != nil {
 		p.Pages.Unauthorized(w, r, refusal(r, d, site, kind))
 		return
 	}
-	writeJSON(w, r, http.StatusUnauthorized, answer{Error: "SessionRequired", SignIn: SignInURL(site, "")})
+	writeJSON(w, r, http.StatusUnauthorized, answer{Error: "SessionRequired", SignIn: SignInURL(site, ""), Reference: site.Reference})
+}
+
+// stepUp answers what cannot be sent to sign in again, or is not to be.
+func (p *Responder) stepUp(w http.ResponseWriter, r *http.Request, d Decision, site Site, kind Kind) {
+	p.refuse(w, r, d, site, kind, http.StatusUnauthorized, "StepUpRequired", Pages.StepUp)
 }
 
 func (p *Responder) refuse(w http.ResponseWriter, r *http.Request, d Decision, site Site, kind Kind,
 	status int, code string, page func(Pages, http.ResponseWriter, *http.Request, Refusal),
 ) {
 	if kind == Script || p.Pages == nil {
-		writeJSON(w, r, status, answer{Error: code})
+		writeJSON(w, r, status, answer{Error: code, Reference: site.Reference})
 		return
 	}
 	page(p.Pages, w, r, refusal(r, d, site, kind))
@@ -134,9 +150,17 @@ func refusal(r *http.Request, d Decision, site Site, kind Kind) Refusal {
 			v.CallbackURL = back
 		}
 	} else if d.Action != BadRequest {
-		v.CallbackURL = safeurl.FromRequest(site.Origin, site.URL)
+		v.CallbackURL = site.Back()
 	}
 	return v
+}
+
+// Back is where to come back to after signing in.
+func (s Site) Back() string {
+	if s.From != "" {
+		return safeurl.FromRequest(s.From, s.URL)
+	}
+	return safeurl.FromRequest(s.Origin, s.URL)
 }
 
 // SignInURL is the address of the sign-in page. callbackURL may be empty.
@@ -168,6 +192,8 @@ func realm(origin string) string {
 type answer struct {
 	Error  string `json:"error"`
 	SignIn string `json:"signin,omitempty"`
+	// Reference is Site.Reference, to be read out to whoever has the log.
+	Reference string `json:"reference,omitempty"`
 }
 
 func writeJSON(w http.ResponseWriter, r *http.Request, status int, body answer) {
@@ -180,7 +206,7 @@ func writeJSON(w http.ResponseWriter, r *http.Request, status int, body answer) 
 	}
 	text, err := json.Marshal(body)
 	if err != nil {
-		return // two strings can always be marshaled
+		return // strings can always be marshaled
 	}
 	_, _ = w.Write(text)
 }

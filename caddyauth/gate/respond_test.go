@@ -23,6 +23,10 @@ func (p fakePages) Unauthorized(w http.ResponseWriter, _ *http.Request, v Refusa
 	p.write(w, 401, "unauthorized", v)
 }
 
+func (p fakePages) StepUp(w http.ResponseWriter, _ *http.Request, v Refusal) {
+	p.write(w, 401, "step up", v)
+}
+
 func (p fakePages) Unavailable(w http.ResponseWriter, _ *http.Request, v Refusal) {
 	p.write(w, 503, "unavailable", v)
 }

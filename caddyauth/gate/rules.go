@@ -21,6 +21,12 @@ type SubjectOptions struct {
 	// Providers are the ids of the site's providers. With two or more of them,
 	// a user must be written with the provider's id: github:octocat.
 	Providers []string
+	// Also are further ids that a user may be written with.
+	Also []string
+	// OrgProviders are those whose people can belong to organizations. With two or
+	// more of them, an organization must be written with the provider's id. Nil
+	// means that any provider's organizations count.
+	OrgProviders []string
 	// FoldLogin tells whether logins of that provider are the same in any
 	// case, as GitHub's are. Nil means that none are.
 	FoldLogin func(provider string) bool
@@ -34,7 +40,8 @@ type anySubject struct{}
 func (anySubject) Allows(*session.Session) bool { return true }
 
 // NewSubject compiles the words of a rule after its matcher. Several values
-// are alternatives. The kinds are any, user, email, domain, role, group, org.
+// are alternatives. The kinds are any, user, email, domain, role, group,
+// org and claim, whose first value is the path of the claim.
 func NewSubject(kind string, values []string, options SubjectOptions) (Subject, error) {
 	if kind == "any" {
 		if len(values) > 0 {
@@ -62,10 +69,12 @@ func NewSubject(kind string, values []string, options SubjectOptions) (Subject, 
 		return listSubject{values, func(e *session.Evidence) []string { return e.Roles }}, nil
 	case "group":
 		return listSubject{values, func(e *session.Evidence) []string { return e.Groups }}, nil
+	case "claim":
+		return newClaimSubject(values)
 	case "org":
-		return listSubject{values, func(e *session.Evidence) []string { return e.Orgs }}, nil
+		return newOrgSubject(values, options)
 	}
-	return nil, fmt.Errorf("unrecognized subject '%s': use any, user, email, domain, role, group or org", kind)
+	return nil, fmt.Errorf("unrecognized subject '%s': use any, user, email, domain, role, group, org or claim", kind)
 }
 
 // listSubject means those who have one of the values, spelled exactly so.
@@ -105,7 +114,7 @@ func newUserSubject(values []string, options SubjectOptions) (Subject, error) {
 	u := userSubject{fold: options.FoldLogin}
 	for _, v := range values {
 		id, name, ok := strings.Cut(v, ":")
-		if !ok || !slices.Contains(options.Providers, id) {
+		if !ok || !slices.Contains(options.Providers, id) && !slices.Contains(options.Also, id) {
 			// A colon may well be part of an account's id.
 			id, name = "", v
 		}

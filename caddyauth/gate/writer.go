@@ -21,6 +21,11 @@ type ResponseRules struct {
 	// must not keep it (RFC 9111 section 3.5 knows of Authorization only, not
 	// of cookies).
 	Private bool
+	// CORS is the origin whose pages may read the response, unless the handlers
+	// behind us have said which ones may. VaryOrigin says that for others it is
+	// another response.
+	CORS       string
+	VaryOrigin bool
 	// Cookies are set in addition. A response with any is not stored at all.
 	Cookies []cookie.Cookie
 }
@@ -42,6 +47,11 @@ type Writer struct {
 // NewWriter wraps w.
 func NewWriter(w http.ResponseWriter, rules ResponseRules) *Writer {
 	return &Writer{ResponseWriter: w, rules: rules}
+}
+
+// Wrap makes a Writer that is a part of something else one for w.
+func (w *Writer) Wrap(under http.ResponseWriter, rules ResponseRules) {
+	w.ResponseWriter, w.rules = under, rules
 }
 
 // WriteHeader applies the rules and writes the header. Informational
@@ -73,6 +83,12 @@ func (w *Writer) Finish() {
 	for i := range w.rules.Cookies {
 		h.Add("Set-Cookie", w.rules.Cookies[i].String())
 	}
+	if w.rules.CORS != "" && len(h["Access-Control-Allow-Origin"]) == 0 {
+		allowOrigin(h, w.rules.CORS)
+	}
+	if w.rules.VaryOrigin && !varies(h, "origin") {
+		h.Add("Vary", "Origin")
+	}
 	switch {
 	case len(w.rules.Cookies) > 0:
 		w.control[0] = "private, no-cache, no-store"
@@ -87,6 +103,11 @@ func (w *Writer) Finish() {
 	for _, name := range [...]string{"Cdn-Cache-Control", "Surrogate-Control"} {
 		delete(h, name)
 	}
+}
+
+// varies reports whether Vary names a field, or all.
+func varies(h http.Header, lower string) bool {
+	return hasToken(h["Vary"], lower) || hasToken(h["Vary"], "*")
 }
 
 // Write implements io.Writer.

@@ -52,8 +52,12 @@ func hostilePages(s string) map[string]pageFunc {
 		"reason":         pageOf((*Renderer).Error, Error{c, s, "provider_unavailable", s, s, s}),
 		"verify request": pageOf((*Renderer).VerifyRequest, VerifyRequest{c}),
 		"confirm e-mail": pageOf((*Renderer).ConfirmEmail, ConfirmEmail{c, s, s, s}),
+		"step-up":        pageOf((*Renderer).StepUp, StepUp{c, s, s, false, false, s, s}),
+		"step-up, form":  pageOf((*Renderer).StepUpForm, StepUpForm{c, s, s}),
 		"denied":         pageOf((*Renderer).Denied, Denied{c, s, s, s}),
-		"unauthorized":   pageOf((*Renderer).Unauthorized, Unauthorized{c, s, s}),
+		"unauthorized":   pageOf((*Renderer).Unauthorized, Unauthorized{Common: c, CallbackURL: s, Resend: true, DoneURL: s, SessionURL: s, Reference: s}),
+		"loop":           pageOf((*Renderer).Loop, Loop{c, s, s, s}),
+		"signed in":      pageOf((*Renderer).SignedIn, SignedIn{c, s}),
 		"unavailable":    pageOf((*Renderer).Unavailable, Unavailable{c, 0, s}),
 		"bad request":    pageOf((*Renderer).BadRequest, BadRequest{c, s}),
 	}
@@ -61,8 +65,11 @@ func hostilePages(s string) map[string]pageFunc {
 
 // directiveCount is how many directives the policy of a page has.
 func directiveCount(res response) int {
-	if len(find(res.root, "script")) > 0 {
+	switch body := res.Body.String(); {
+	case strings.Contains(body, "fetch("):
 		return 8
+	case strings.Contains(body, "<script>"):
+		return 7
 	}
 	return 6
 }

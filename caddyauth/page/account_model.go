@@ -169,7 +169,7 @@ func (m *accountModel) addPasskeys(r *Renderer, v Account) {
 	m.Passkeys = new(passkeysModel)
 	if p := v.Passkeys.Add; p != nil && v.Recent {
 		m.Passkeys.Add = r.addPasskey(m, *p)
-		m.script = r.passkeyScript
+		m.scripts = []script{r.passkeyScript}
 	}
 	for i, k := range v.Passkeys.List {
 		name := m.nameOr(k.Name, "passkey.unnamed")

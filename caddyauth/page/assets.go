@@ -45,15 +45,17 @@ func hashSource(text string) string {
 type script struct {
 	text   template.JS
 	source string
+	// connects says that it asks the API.
+	connects bool
 }
 
-func loadScript(name string) (script, error) {
+func loadScript(name string, connects bool) (script, error) {
 	b, err := assets.ReadFile(name)
 	if err != nil {
 		return script{}, err
 	}
 	text := strip(string(b))
-	return script{template.JS(text), hashSource(text)}, nil
+	return script{template.JS(text), hashSource(text), connects}, nil
 }
 
 // load prepares everything that is the same for every page.
@@ -67,8 +69,12 @@ func (r *Renderer) load() (err error) {
 	if r.accountSheet, err = loadSheet("styles.css", "account.css"); err != nil {
 		return err
 	}
-	if r.passkeyScript, err = loadScript("passkey.js"); err != nil {
-		return err
+	for name, s := range map[string]*script{
+		"passkey": &r.passkeyScript, "fragment": &r.fragmentScript, "retry": &r.retryScript, "return": &r.returnScript,
+	} {
+		if *s, err = loadScript(name+".js", name == "passkey" || name == "return"); err != nil {
+			return err
+		}
 	}
 	if r.logos, err = loadLogos(); err != nil {
 		return err

@@ -12,7 +12,7 @@ type document struct {
 	Heading  string // key of the h1 and of the title
 	messages *catalog
 	sheet    sheet
-	script   script // none for most pages
+	scripts  []script // none for most pages
 	// secretAddress says that there is a secret in the page's own address.
 	secretAddress bool
 }
@@ -42,11 +42,24 @@ func (d document) S(key string, slots ...string) string { return d.messages.plai
 // Style is the page's style sheet.
 func (d document) Style() template.CSS { return d.sheet.text }
 
-// Script is the page's script, empty if it has none.
-func (d document) Script() template.JS { return d.script.text }
+// Scripts are the page's scripts.
+func (d document) Scripts() []template.JS {
+	var texts []template.JS
+	for _, s := range d.scripts {
+		texts = append(texts, s.text)
+	}
+	return texts
+}
 
-// scriptSource is what the policy has to allow for it, empty if there is none.
-func (d document) scriptSource() string { return d.script.source }
+// scriptSources are what the policy has to allow for them, and whether one of
+// them asks the API.
+func (d document) scriptSources() (sources string, connects bool) {
+	for _, s := range d.scripts {
+		sources += " " + s.source
+		connects = connects || s.connects
+	}
+	return sources, connects
+}
 
 // styleSource is what the policy has to allow for it.
 func (d document) styleSource() string { return d.sheet.source }

@@ -9,6 +9,7 @@ type noticeModel struct {
 	Lines     [][]part
 	Form      *formModel
 	Action    *actionModel
+	Resend    *resendModel
 	Back      *actionModel // a plain link
 	Home      bool         // whether to link to the site's front page
 	Reference string
@@ -22,8 +23,14 @@ type formModel struct {
 
 // actionModel is a link that looks like a button.
 type actionModel struct {
-	URL  string
-	Text string // key
+	URL    string
+	Text   string // key
+	NewTab bool
+}
+
+// resendModel is a button that a script shows when somebody has signed in.
+type resendModel struct {
+	Session string // see Unauthorized.SessionURL
 }
 
 func (r *Renderer) noticeModel(c Common, class, page string) *noticeModel {
@@ -48,6 +55,20 @@ func (r *Renderer) signOutModel(v SignOut) *noticeModel {
 	m := r.noticeModel(v.Common, "signout", "signout")
 	m.sayAbout(v.Account, "signout.account", "")
 	m.say("signout.text")
+	m.Form = &formModel{URL: m.link("signout", ""), CSRFToken: v.CSRFToken, CallbackURL: bounded(v.CallbackURL), Submit: "signout.submit"}
+	return m
+}
+
+// portalModel offers to sign in, or to sign out of every site of the portal.
+func (r *Renderer) portalModel(v Portal) *noticeModel {
+	m := r.noticeModel(v.Common, "portal", "portal")
+	if v.Account == "" {
+		m.say("portal.nobody")
+		m.Action = &actionModel{URL: m.link("signin", v.CallbackURL), Text: "signin.submit"}
+		return m
+	}
+	m.say("portal.account", "account", v.Account)
+	m.say("portal.hint")
 	m.Form = &formModel{URL: m.link("signout", ""), CSRFToken: v.CSRFToken, CallbackURL: bounded(v.CallbackURL), Submit: "signout.submit"}
 	return m
 }
@@ -95,14 +116,57 @@ func (r *Renderer) deniedModel(v Denied) *noticeModel {
 	return m
 }
 
-// unauthorizedModel says to go back rather than to reload. Browsers send a
-// reloaded form with SameSite cookies even if it came from another site
-// (RFC 6265bis section 8.8.5), so that advice would help forgers.
+// unauthorizedModel says to reload only where the form is the site's own, and
+// else to go back. Browsers send a reloaded form with SameSite cookies even if it
+// came from another site (RFC 6265bis section 8.8.5), so that advice would help
+// forgers.
 func (r *Renderer) unauthorizedModel(v Unauthorized) *noticeModel {
 	m := r.noticeModel(v.Common, "error", "unauthorized")
 	m.say("unauthorized.text")
-	m.say("unauthorized.hint")
+	m.Reference = v.Reference
+	if !v.Resend {
+		m.say("unauthorized.hint")
+		m.Action = &actionModel{URL: m.link("signin", v.CallbackURL), Text: "signin.submit"}
+		return m
+	}
+	m.say("unauthorized.resend_hint")
+	m.Action = &actionModel{URL: m.link("signin", v.DoneURL), Text: "signin.submit", NewTab: true}
+	m.Resend = &resendModel{Session: v.SessionURL}
+	m.scripts = []script{r.returnScript}
+	return m
+}
+
+// stepUpModel leads to the sign-out page, as a sign-in would end here again.
+func (r *Renderer) stepUpModel(v StepUp) *noticeModel {
+	m := r.noticeModel(v.Common, "error", "stepup")
+	m.sayAbout(v.Account, "stepup.account", "")
+	switch {
+	case !v.Strength:
+		m.say("stepup.old", "provider", m.providerName(v.Provider))
+	case v.Form:
+		m.say("stepup.weak_form")
+	default:
+		m.say("stepup.weak", "provider", m.providerName(v.Provider))
+	}
+	m.say("stepup.hint")
+	m.Action = &actionModel{URL: m.link("signout", v.CallbackURL), Text: "denied.action"}
+	m.Home = true
+	m.Reference = v.Reference
+	return m
+}
+
+// stepUpFormModel leads to the sign-in page with a code, for whoever is signed in
+// would be sent back at once from one that is skipped.
+func (r *Renderer) stepUpFormModel(v StepUpForm) *noticeModel {
+	m := r.noticeModel(v.Common, "error", "stepup")
+	m.say("stepup.form")
+	m.say("stepup.form_hint")
 	m.Action = &actionModel{URL: m.link("signin", v.CallbackURL), Text: "signin.submit"}
+	if strings.Contains(m.Action.URL, "?") {
+		m.Action.URL += "&error=SessionRequired"
+	} else {
+		m.Action.URL += "?error=SessionRequired"
+	}
 	m.Reference = v.Reference
 	return m
 }

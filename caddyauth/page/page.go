@@ -1,9 +1,9 @@
 // Package page renders the pages that people see: sign in, sign out, errors,
 // and the answers of the gate to somebody who may not pass.
 //
-// Every page is one response without third parties or further requests. There is a
-// script only where passkeys are, which nobody can use without one. Forms, field names, ids and class names are those of NextAuth.js,
-// so style sheets and scripts written for its pages find what they look for.
+// Every page is one response without third parties. Nobody can use passkeys without
+// a script; the other scripts are small, and the pages work without them. Forms,
+// field names, ids and class names are those of NextAuth.js, so style sheets and scripts written for its pages find what they look for.
 package page
 
 import (
@@ -34,10 +34,13 @@ type Renderer struct {
 	// sheet is for most pages, accountSheet for the person's own.
 	sheet, accountSheet sheet
 	passkeyScript       script
-	logos               map[string]template.HTML
-	signin              *template.Template
-	notice              *template.Template
-	account             *template.Template
+	// fragmentScript keeps the address's fragment, returnScript notices that
+	// somebody has signed in elsewhere.
+	fragmentScript, retryScript, returnScript script
+	logos                                     map[string]template.HTML
+	signin                                    *template.Template
+	notice                                    *template.Template
+	account                                   *template.Template
 }
 
 // New reads the embedded templates, style sheet, logos and messages. It fails
@@ -72,6 +75,11 @@ func (r *Renderer) SignOut(w http.ResponseWriter, req *http.Request, v SignOut) 
 	r.writeNotice(w, req, http.StatusOK, v.Common, r.signOutModel(v))
 }
 
+// Portal writes the front page of a portal, with status 200.
+func (r *Renderer) Portal(w http.ResponseWriter, req *http.Request, v Portal) {
+	r.writeNotice(w, req, http.StatusOK, v.Common, r.portalModel(v))
+}
+
 // Error writes the error page with the status of its code, see [StatusOf].
 func (r *Renderer) Error(w http.ResponseWriter, req *http.Request, v Error) {
 	r.writeNotice(w, req, StatusOf(v.Code), v.Common, r.errorModel(v))
@@ -94,6 +102,29 @@ func (r *Renderer) Denied(w http.ResponseWriter, req *http.Request, v Denied) {
 // asks for is left to the caller, who knows the realm.
 func (r *Renderer) Unauthorized(w http.ResponseWriter, req *http.Request, v Unauthorized) {
 	r.writeNotice(w, req, http.StatusUnauthorized, v.Common, r.unauthorizedModel(v))
+}
+
+// StepUp writes the page for a fresh sign-in that is not what a page asks for,
+// with status 403.
+func (r *Renderer) StepUp(w http.ResponseWriter, req *http.Request, v StepUp) {
+	r.writeNotice(w, req, http.StatusForbidden, v.Common, r.stepUpModel(v))
+}
+
+// StepUpForm writes the page for a form that needs a fresh sign-in, with status
+// 401. The WWW-Authenticate header is left to the caller.
+func (r *Renderer) StepUpForm(w http.ResponseWriter, req *http.Request, v StepUpForm) {
+	r.writeNotice(w, req, http.StatusUnauthorized, v.Common, r.stepUpFormModel(v))
+}
+
+// Loop writes the page that ends a sign-in loop, with status 403.
+func (r *Renderer) Loop(w http.ResponseWriter, req *http.Request, v Loop) {
+	r.writeNotice(w, req, http.StatusForbidden, v.Common, r.loopModel(v))
+}
+
+// SignedIn writes the page that a sign-in in a tab of its own ends on, with
+// status 200.
+func (r *Renderer) SignedIn(w http.ResponseWriter, req *http.Request, v SignedIn) {
+	r.writeNotice(w, req, http.StatusOK, v.Common, r.signedInModel(v))
 }
 
 // Unavailable writes the page for a part that does not answer, with status

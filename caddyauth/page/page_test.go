@@ -67,6 +67,8 @@ func somePages() map[string]pageFunc {
 		"sign in, failed":     pageOf((*Renderer).SignIn, failed),
 		"sign out":            pageOf((*Renderer).SignOut, SignOut{Common: site, CSRFToken: csrf}),
 		"sign out, named":     pageOf((*Renderer).SignOut, SignOut{Common: site, CSRFToken: csrf, Account: "octocat"}),
+		"portal":              pageOf((*Renderer).Portal, Portal{Common: site, CSRFToken: csrf}),
+		"portal, signed in":   pageOf((*Renderer).Portal, Portal{Common: site, CSRFToken: csrf, Account: "octocat"}),
 		"error":               pageOf((*Renderer).Error, Error{Common: site}),
 		"error Configuration": pageOf((*Renderer).Error, broken),
 		"error AccessDenied":  pageOf((*Renderer).Error, Error{Common: site, Code: "AccessDenied"}),
@@ -76,10 +78,19 @@ func somePages() map[string]pageFunc {
 		"confirm e-mail":      confirmEmail(),
 		"confirm, no host":    confirmEmail(func(v *ConfirmEmail) { v.Host = "" }),
 		"denied":              pageOf((*Renderer).Denied, Denied{Common: site, Account: "octocat", Reference: "k3v9-2xqa"}),
+		"step-up, old":        pageOf((*Renderer).StepUp, StepUp{Common: site, Account: "octocat", Provider: "Keycloak", Reference: "k3v9-2xqa"}),
+		"step-up, weak":       pageOf((*Renderer).StepUp, StepUp{Common: site, Strength: true}),
+		"step-up, weak form":  pageOf((*Renderer).StepUp, StepUp{Common: site, Strength: true, Form: true}),
+		"step-up of a form":   pageOf((*Renderer).StepUpForm, StepUpForm{Common: site, CallbackURL: "https://app.example.com/form"}),
 		"denied, unnamed":     pageOf((*Renderer).Denied, Denied{Common: site}),
 		"unauthorized":        pageOf((*Renderer).Unauthorized, Unauthorized{Common: site}),
+		"unauthorized, own":   pageOf((*Renderer).Unauthorized, Unauthorized{Common: site, Resend: true, DoneURL: site.BaseURL + "/signed-in", SessionURL: site.BaseURL + "/session"}),
+		"signed in":           pageOf((*Renderer).SignedIn, SignedIn{Common: site, Account: "octocat"}),
 		"unavailable":         pageOf((*Renderer).Unavailable, Unavailable{Common: site}),
 		"bad request":         pageOf((*Renderer).BadRequest, BadRequest{Common: site}),
+	}
+	for _, cause := range append(Causes(), "other") {
+		pages["loop, "+cause] = pageOf((*Renderer).Loop, Loop{Common: site, Cause: cause, Reference: "k3v9-2xqa"})
 	}
 	maps.Copy(pages, accountPages())
 	return pages

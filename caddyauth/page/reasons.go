@@ -27,10 +27,14 @@ var reasons = map[string]string{
 	"csrf":              "reason.csrf",
 	"session_expired":   "reason.session_expired",
 	"signed_out":        "reason.signed_out",
+	"step_up":           "reason.step_up",
 	"too_many_attempts": "reason.too_many_attempts",
 	"unknown_provider":  "reason.unknown_provider",
 	"unsupported":       "reason.unsupported",
 	"vetoed":            "reason.access_denied",
+
+	"cookie_blocked":   "reason.cookies",
+	"secure_over_http": "loop.secure_over_http",
 
 	"session_failed":    "reason.session",
 	"session_too_large": "reason.session",
@@ -48,7 +52,7 @@ var reasons = map[string]string{
 	"store_unavailable": "reason.store",
 
 	"state_missing":        "reason.expired",
-	"state_cookie_missing": "reason.expired",
+	"state_cookie_missing": "reason.cookies",
 	"state_expired":        "reason.expired",
 	"state_mismatch":       "reason.expired",
 	"state_invalid":        "reason.expired",
@@ -86,6 +90,7 @@ var informs = map[string]bool{
 	"code.sessionrequired": true,
 	"reason.declined":      true,
 	"reason.signed_out":    true,
+	"reason.step_up":       true,
 }
 
 // signInText returns the key of the text for a failed sign-in, or "" if there

@@ -10,6 +10,7 @@ import (
 type signInModel struct {
 	document
 	CSRFToken, CallbackURL string
+	Session                string // see SignIn.SessionURL
 	Error                  []part // nil: no error
 	Info                   bool   // the error is no failure, see informs
 	Reference              string
@@ -46,15 +47,26 @@ func (r *Renderer) signInModel(v SignIn) *signInModel {
 		Reference:   v.Reference,
 		Providers:   make([]providerModel, len(v.Providers)),
 	}
+	if m.CallbackURL != "" {
+		m.Session = v.SessionURL
+	}
+	passkeys := false
 	for i, p := range v.Providers {
 		m.Providers[i] = r.providerModel(p, v)
 		if p.kind() == "webauthn" {
 			m.Providers[i].Passkey = r.signInPasskey(m.document, p, v)
-			m.script = r.passkeyScript
+			passkeys = true
 		}
 	}
-	if m.script.text != "" {
+	if passkeys {
+		m.scripts = append(m.scripts, r.passkeyScript)
 		m.withPasskeys()
+	}
+	if m.CallbackURL != "" {
+		m.scripts = append(m.scripts, r.fragmentScript)
+	}
+	if m.Session != "" {
+		m.scripts = append(m.scripts, r.returnScript)
 	}
 	m.separate()
 	if key := r.messages.signInText(v.ErrorCode, v.Reason); key != "" {

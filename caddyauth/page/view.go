@@ -24,6 +24,10 @@ type SignIn struct {
 	// CallbackURL goes into every form as it is, unless it is empty or longer
 	// than 4 KiB. Whoever receives the form validates it.
 	CallbackURL string
+	// SessionURL is where the session is asked for when somebody comes back to
+	// the tab: who has signed in meanwhile, in another one, goes on to
+	// CallbackURL. Empty leaves it out.
+	SessionURL string
 
 	// ErrorCode is the `error` query parameter. Every value is acceptable; it
 	// picks a text and is never shown itself. Empty means no error.
@@ -107,6 +111,15 @@ type SignOut struct {
 	Account string
 }
 
+// Portal is the content of a portal's front page.
+type Portal struct {
+	Common
+	// CSRFToken and CallbackURL are as on the sign-in page.
+	CSRFToken, CallbackURL string
+	// Account names who is signed in. Empty means nobody.
+	Account string
+}
+
 // Error is the content of the error page.
 type Error struct {
 	Common
@@ -146,8 +159,63 @@ type Unauthorized struct {
 	Common
 	// CallbackURL is where to go after signing in, already validated.
 	CallbackURL string
+	// Resend says that the form comes from the site's own page, so that it may be
+	// sent again when somebody has signed in, with DoneURL to come back to in the
+	// other tab. A form of another site's must not be: reloading would lend it
+	// cookies that it has come without.
+	Resend bool
+	// DoneURL and SessionURL are where the sign-in in another tab ends, and where
+	// the script asks whether it has.
+	DoneURL, SessionURL string
 	// Reference: as on the sign-in page.
 	Reference string
+}
+
+// StepUp is the content of the 403 page for somebody who signed in again for the
+// sake of a page, and still lacks what it asks for.
+type StepUp struct {
+	Common
+	// Account names the account. Empty leaves it out.
+	Account string
+	// Provider is the name of the one that was asked, empty for "the sign-in
+	// service".
+	Provider string
+	// Strength says that it is not the time that is wrong but the way of signing
+	// in. Form says that there was nobody to ask for another one.
+	Strength, Form bool
+	// CallbackURL is the page, already validated.
+	CallbackURL string
+	// Reference: as on the sign-in page.
+	Reference string
+}
+
+// StepUpForm is the content of the 401 page for a form that needs a fresh
+// sign-in.
+type StepUpForm struct {
+	Common
+	// CallbackURL is where to go after signing in, already validated.
+	CallbackURL string
+	// Reference: as on the sign-in page.
+	Reference string
+}
+
+// Loop is the content of the 403 page for somebody who signs in again and again
+// and is a stranger each time.
+type Loop struct {
+	Common
+	// Cause says why, as far as that can be told: one of [Causes].
+	Cause string
+	// CallbackURL is where to go after signing out, already validated.
+	CallbackURL string
+	// Reference: as on the sign-in page.
+	Reference string
+}
+
+// SignedIn is the content of the page that a sign-in in a tab of its own ends on.
+type SignedIn struct {
+	Common
+	// Account names who is signed in. Empty leaves it out.
+	Account string
 }
 
 // Unavailable is the content of the 503 page.

@@ -15,7 +15,7 @@ import (
 // printable is the model of a page.
 type printable interface {
 	styleSource() string
-	scriptSource() string
+	scriptSources() (sources string, connects bool)
 	referrerPolicy() string
 }
 
@@ -51,8 +51,11 @@ func (r *Renderer) setHeaders(h http.Header, formAction string, m printable) {
 	h.Set("Cache-Control", "private, no-cache, no-store")
 	addVary(h, "Cookie")
 	scripts := ""
-	if source := m.scriptSource(); source != "" {
-		scripts = "; script-src " + source + "; connect-src 'self'"
+	if sources, connects := m.scriptSources(); sources != "" {
+		scripts = "; script-src" + sources
+		if connects {
+			scripts += "; connect-src 'self'"
+		}
 	}
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src "+m.styleSource()+scripts+
 		"; img-src 'self' data:; form-action "+formAction+
