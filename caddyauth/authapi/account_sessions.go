@@ -26,7 +26,7 @@ func (q *request) endSession(o *owner) (page.AccountNotice, error) {
 
 // endCurrent signs out.
 func (q *request) endCurrent(o *owner) (page.AccountNotice, error) {
-	if err := q.api.opts.Sessions.End(q.r.Context(), o.session); err != nil {
+	if err := q.api.opts.Sessions.EndFamily(q.r.Context(), o.session); err != nil {
 		return "", err
 	}
 	q.logAccount("signed out", o)
@@ -44,8 +44,13 @@ func (q *request) goodbye(o *owner) {
 
 // endRow ends a session that is not the one at hand.
 func (q *request) endRow(o *owner, row store.Session) error {
-	s := &session.Session{Evidence: session.Evidence{SID: row.ID}, Expires: row.Expires}
-	if err := q.api.opts.Sessions.End(q.r.Context(), s); err != nil {
+	s := &session.Session{Evidence: session.Evidence{SID: row.ID, User: row.UserID}, Expires: row.Expires}
+	if family := session.FamilyOf(row); family != o.session.Evidence.Family {
+		// The portal of that browser would bring it back at once. In this browser,
+		// that would end the session at hand as well.
+		s.Evidence.Family = family
+	}
+	if err := q.api.opts.Sessions.EndFamily(q.r.Context(), s); err != nil {
 		return err
 	}
 	q.logAccount("session ended by its owner", o, zap.String("sid", row.ID))

@@ -41,7 +41,7 @@ func (q *request) accountView(o *owner) (page.Account, error) {
 			}
 		case provider.Passkeys:
 			v.Passkeys = &page.AccountPasskeys{List: passkeyList(w)}
-			if len(w.passkeys) < maxPasskeys {
+			if len(w.passkeys) < maxPasskeys && !q.member() {
 				v.Passkeys.Add = &b
 			}
 		}

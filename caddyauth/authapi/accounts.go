@@ -200,12 +200,16 @@ func isCredentials(p provider.Provider) bool {
 
 // currentUser is the stored user who is signed in, the zero value if nobody is,
 // and whether that was a short time ago. A form with a password starts anew: it is
-// how people change accounts.
+// how people change accounts. So does a step-up: another account is another
+// session then, and not one more way into the same.
 func (q *request) currentUser(s *signIn) (u store.User, fresh bool, err error) {
-	if isCredentials(s.provider) {
+	if isCredentials(s.provider) || q.stepUp != nil {
 		return store.User{}, false, nil
 	}
 	current, u, err := q.signedIn()
+	if !q.mayLink(u) {
+		return store.User{}, false, err
+	}
 	return u, current != nil && q.recent(current), err
 }
 

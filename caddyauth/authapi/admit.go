@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 
 	"go.uber.org/zap"
 
@@ -24,6 +25,9 @@ type signIn struct {
 	person   person
 	claims   map[string]any
 	evidence session.Evidence
+
+	// carried are claims that the portal's session has besides.
+	carried map[string]any
 
 	// passkey is what the person signs in with, nil if it is anything else.
 	passkey *store.Authenticator
@@ -47,8 +51,16 @@ func (q *request) admit(p provider.Provider, identity *provider.Identity) {
 
 // letIn is admit for a sign-in that is made.
 func (q *request) letIn(s *signIn) {
-	if !q.identify(s) || !q.preview(s) || !q.stands(s) || !q.allowed(s) || !q.calledBack(s) || !q.settle(s) || !q.shape(s) {
+	if !q.identify(s) || !q.preview(s) || !q.stands(s) || !q.allowed(s) || !q.calledBack(s) || !q.settle(s) || !q.relate(s) {
 		return // it has been answered
+	}
+	q.grant(s)
+}
+
+// grant gives a person who may have one a session.
+func (q *request) grant(s *signIn) {
+	if !q.shape(s) {
+		return
 	}
 	if s.session == nil {
 		q.dropped(s)
@@ -61,6 +73,8 @@ func (q *request) letIn(s *signIn) {
 		entry.Write(q.about(s.provider.Info().ID, s.identity.User.ID)...)
 	}
 	q.set(s.cookies...)
+	q.keepGrant(s)
+	q.countRound()
 	if own := q.api.opts.Pages.NewUser; own != "" && s.person.isNew {
 		q.redirect(own + separator(own) + "callbackUrl=" + q.api.contract.encode(q.callbackURL))
 		return
@@ -96,7 +110,11 @@ func (q *request) newSignIn(p provider.Provider, identity *provider.Identity) *s
 
 // preview makes the session that is to be decided on.
 func (q *request) preview(s *signIn) bool {
-	s.claims = userClaims(s.user)
+	s.claims = maps.Clone(s.carried)
+	if s.claims == nil {
+		s.claims = make(map[string]any)
+	}
+	maps.Copy(s.claims, userClaims(s.user))
 	s.claims[session.EvidenceClaim] = s.evidence
 	var err error
 	if s.session, err = q.api.opts.Sessions.Preview(s.claims); err != nil {
@@ -116,7 +134,7 @@ func (s *signIn) failure(k kind, why reason, err error) failure {
 
 // allowed asks the rules, with the session as it is before any callback.
 func (q *request) allowed(s *signIn) bool {
-	if q.api.opts.Authorize == nil || q.api.opts.Authorize(s.session) {
+	if q.admits(s.session) {
 		return true
 	}
 	q.fail(s.failure(kindDenied, ReasonAccessDenied, nil))
@@ -305,7 +323,12 @@ func (q *request) replace(s *signIn) bool {
 	if q.api.opts.Store == nil {
 		return true
 	}
-	if _, err := q.api.opts.Sessions.EndAll(q.r.Context(), q.r.Header, &q.jar.names); err != nil {
+	before, err := q.api.opts.Sessions.EndAll(q.r.Context(), q.r.Header, &q.jar.names)
+	if err == nil && before != nil && before.Evidence.Family != "" && before.Owner() != s.session.Owner() {
+		// Somebody else signs in: that person has left, on all hosts.
+		err = q.api.opts.Sessions.EndFamily(q.r.Context(), before)
+	}
+	if err != nil {
 		// Nobody gets the other one. If it cannot be ended, it only seems to be there.
 		_ = q.api.opts.Sessions.End(q.r.Context(), s.session)
 		q.fail(s.failure(kindStore, ReasonStore, err))

@@ -86,6 +86,10 @@ type Options struct {
 	// NextAuth, which admit everybody and change nothing.
 	Callbacks *callbacks.Set
 
+	// Grants keeps what providers granted at a sign-in. Default: nobody does,
+	// but for the row of a new account.
+	Grants Grants
+
 	// Events is told what happens, under NextAuth's names: signIn, signOut,
 	// session, createUser, updateUser and linkAccount. data makes NextAuth's
 	// arguments, without tokens, codes and secrets, and need not be called if nobody
@@ -100,6 +104,14 @@ type Options struct {
 
 	// Account serves the person's own page. Default: there is none.
 	Account *AccountOptions
+
+	// CallbackOrigins are further origins that callbackUrl may lead to.
+	CallbackOrigins []string
+
+	// Portal makes the API one of several that sign people in at one host. It needs
+	// a store, and AutoRedirect is then for any single provider. Default: each
+	// site signs people in itself.
+	Portal *PortalOptions
 
 	// AutoRedirect skips the sign-in page when there is one provider only and
 	// it is an OAuth one. See [API.Serve] for when it does not.
@@ -166,6 +178,9 @@ type API struct {
 	// new ones get first.
 	linkKeys []string
 	pace     pace
+
+	// starts and codes are what members and the portal seal for each other.
+	starts, codes *jwt.Ring
 }
 
 // jar holds what depends on whether cookies are secure: their names and, as a
@@ -174,6 +189,8 @@ type jar struct {
 	names              cookie.Names
 	state, pkce, nonce *jwt.Ring
 	challenge, notice  *jwt.Ring
+	// handoff is a member's, for what it has begun; pending the portal's.
+	handoff, pending *jwt.Ring
 }
 
 // New checks the options and derives all keys. It touches neither network nor
@@ -199,6 +216,9 @@ func New(opts Options) (*API, error) {
 	}
 	a.addPasskeys()
 	if err := a.addAccount(); err != nil {
+		return nil, err
+	}
+	if err := a.addPortal(); err != nil {
 		return nil, err
 	}
 	for _, p := range opts.Providers {
@@ -273,17 +293,19 @@ func newJar(d dialect.Dialect, prefix string, secure bool, secrets []string) (ja
 	j := jar{names: cookie.NewNames(d, prefix, secure)}
 	for _, k := range []struct {
 		ring **jwt.Ring
-		name string
+		salt string
 	}{
 		{&j.state, j.names.State},
 		{&j.pkce, j.names.PKCE},
 		{&j.nonce, j.names.Nonce},
 		{&j.challenge, j.names.Challenge},
 		{&j.notice, j.names.Notice},
+		{&j.handoff, j.names.Handoff},
+		{&j.pending, j.names.Handoff + " at the portal"},
 	} {
-		ring, err := jwt.NewRing(d, secrets, k.name)
+		ring, err := jwt.NewRing(d, secrets, k.salt)
 		if err != nil {
-			return jar{}, fmt.Errorf("authapi: keys of cookie %q: %w", k.name, err)
+			return jar{}, fmt.Errorf("authapi: keys of cookie %q: %w", k.salt, err)
 		}
 		*k.ring = ring
 	}
@@ -308,7 +330,7 @@ func (a *API) jar(origin string) *jar {
 // mounted returns the provider that a request is for the identity provider of,
 // nil if there is none. The path below it is its own: the dialect has no say.
 func (a *API) mounted(site Site) provider.Embedded {
-	if len(a.embedded) == 0 {
+	if len(a.embedded) == 0 || a.isMember(site) {
 		return nil
 	}
 	s, ok := split(site.BasePath, site.Path)

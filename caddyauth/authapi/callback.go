@@ -10,6 +10,10 @@ import (
 
 // callback answers GET and POST {base}/callback/:provider.
 func (q *request) callback() {
+	if q.member() {
+		q.callbackAtMember()
+		return
+	}
 	switch p := q.api.providers[q.providerID].(type) {
 	case provider.OAuth:
 		q.init()
@@ -53,6 +57,8 @@ func (q *request) callbackOAuth(p provider.OAuth) {
 	switch {
 	case why != "" && !denied && q.replayed(why, params):
 		q.redirect(q.callbackURL)
+	case why == ReasonStateCookieMissing:
+		q.fail(failure{kind: kindCallback, reason: why, provider: id, fields: []zap.Field{q.hint(q.jar.names.State)}})
 	case why != "":
 		q.fail(failure{kind: kindCallback, reason: why, provider: id})
 	case !q.mayExchange():
@@ -98,6 +104,10 @@ func (q *request) exchange(p provider.OAuth, f flow, params fields) {
 		return
 	}
 	q.finish(p, f)
+	q.flow = &f
+	if f.improves() {
+		q.stepUp = new(provider.StepUp)
+	}
 	q.admit(p, identity)
 }
 

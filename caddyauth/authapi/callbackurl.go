@@ -39,7 +39,7 @@ func (q *request) resolve(raw string) string {
 	if q.api.opts.Callbacks.HasRedirect() {
 		to, ok = q.redirected(raw)
 	} else {
-		to, ok = safeurl.Target{Origin: q.site.Origin}.Resolve(raw)
+		to, ok = safeurl.Target{Origin: q.site.Origin, Also: q.api.opts.CallbackOrigins}.Resolve(raw)
 	}
 	if !ok || q.only() != nil && q.isSignIn(to) {
 		return q.site.Origin
@@ -103,8 +103,8 @@ func (q *request) isSignIn(to string) bool {
 	return ok && s.action == "signin" && s.providerID == ""
 }
 
-// shorten cuts the query off an address that would not fit into its cookie, and
-// if that does not help, the path. Browsers drop cookies of more than 4096
+// shorten cuts the fragment off an address that would not fit into its cookie; if
+// that does not help, the query, and at last the path. Browsers drop cookies of more than 4096
 // bytes without a word.
 func (q *request) shorten(to string) string {
 	limit := 3500
@@ -114,7 +114,12 @@ func (q *request) shorten(to string) string {
 	if len(cookie.Encode(to)) <= limit {
 		return to
 	}
-	if i := strings.IndexAny(to, "?#"); i >= 0 && len(cookie.Encode(to[:i])) <= limit {
+	if i := strings.IndexByte(to, '#'); i >= 0 {
+		if to = to[:i]; len(cookie.Encode(to)) <= limit {
+			return to
+		}
+	}
+	if i := strings.IndexByte(to, '?'); i >= 0 && len(cookie.Encode(to[:i])) <= limit {
 		return to[:i]
 	}
 	return q.site.Origin

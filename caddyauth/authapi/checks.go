@@ -70,6 +70,11 @@ func (j *jar) challengeCheck() check { return check{j.names.Challenge, j.challen
 // provider does not use yield "".
 func (q *request) begin(p provider.OAuth) (state, verifier, nonce string) {
 	id := base64.RawURLEncoding.EncodeToString(q.api.randomBytes(8))
+	if q.stepUp != nil {
+		id = stepUpMark + id
+	} else if to, ok := q.continues(); ok {
+		id = handoffMark + to + "." + id
+	}
 	for _, c := range q.jar.checks(p.Checks()) {
 		a := attempt{
 			value:    q.api.randomToken(),

@@ -25,7 +25,7 @@ func TestPassword(t *testing.T) {
 	b.csrf()
 	r := b.password("bob", "hunter2-hunter2")
 	equal(t, "Location", r.location(), testOrigin)
-	if !slices.Equal(r.names(), []string{secure("session-token")}) {
+	if !slices.Equal(r.names(), []string{secure("session-token"), secure("rounds")}) {
 		t.Errorf("cookies %q", r.names())
 	}
 	equal(t, "session", b.get("/session").body, `{"user":{"name":"Bob"},"expires":"2026-12-23T12:00:00.000Z"}`)

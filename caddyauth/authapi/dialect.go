@@ -195,6 +195,7 @@ func baseRoutes() map[string]*route {
 		"callback":       {get: (*request).callback, post: (*request).callback, noHead: true},
 		"verify-request": {get: (*request).verifyRequest},
 		"error":          {get: (*request).errorPage},
+		actionSignedIn:   {get: (*request).signedInPage, extra: true},
 	}
 }
 

@@ -26,6 +26,7 @@ func (q *request) errorPage() {
 
 func (q *request) showError(code string) {
 	n, _ := q.take(code)
+	n = q.explain(n, code)
 	name := ""
 	if p, ok := q.api.providers[n.provider]; ok {
 		name = p.Info().Name

@@ -56,7 +56,7 @@ func (q *request) fail(f failure) {
 
 // failCSRF answers a form that does not prove where it comes from.
 func (q *request) failCSRF(k kind) {
-	q.fail(failure{kind: k, reason: ReasonCSRF, provider: q.known()})
+	q.fail(failure{kind: k, reason: ReasonCSRF, provider: q.known(), fields: []zap.Field{q.hint(q.jar.names.CSRF)}})
 }
 
 // known is the provider's id from the path if there is such a provider: a

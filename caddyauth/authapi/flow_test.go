@@ -28,7 +28,7 @@ func TestWholeFlow(t *testing.T) {
 	equal(t, "Location", r.location(), testOrigin+"/members/?x=1&y=%2F")
 	equal(t, "LEAK-01 Referrer-Policy", r.header.Get("Referrer-Policy"), "no-referrer")
 	equal(t, "LEAK-01 body", r.body, "")
-	if !slices.Equal(r.names(), []string{secure("state"), secure("pkce.code_verifier"), secure("nonce"), secure("session-token")}) {
+	if !slices.Equal(r.names(), []string{secure("state"), secure("pkce.code_verifier"), secure("nonce"), secure("session-token"), secure("rounds")}) {
 		t.Errorf("cookies at the end: %q", r.names())
 	}
 	got := w.op.exchanged[0]
@@ -45,7 +45,7 @@ func TestWholeFlow(t *testing.T) {
 	}
 	r = b.post("/signout", "callbackUrl", "/bye")
 	equal(t, "Location", r.location(), testOrigin+"/bye")
-	if !slices.Equal(r.names(), []string{secure("callback-url"), secure("session-token")}) {
+	if !slices.Equal(r.names(), []string{secure("callback-url"), secure("session-token"), secure("rounds")}) {
 		t.Errorf("cookies at sign-out: %q", r.names())
 	}
 	equal(t, "session after", b.get("/session").body, "{}")

@@ -253,7 +253,7 @@ func sessionOptions(t testing.TB, now func() time.Time, d dialect.Dialect, secre
 // name is the full name of a cookie at the test's origin.
 func (w *world) name(name string) string {
 	prefix := "__Secure-"
-	if name == "csrf-token" {
+	if name == "csrf-token" || name == "handoff" {
 		prefix = "__Host-"
 	}
 	return prefix + w.api.opts.Dialect.CookiePrefix() + "." + name

@@ -35,19 +35,33 @@ func (q *request) evidence(p provider.Provider, identity *provider.Identity) ses
 		Domain:   identity.Domain,
 		Roles:    lists(identity, q.rolePaths(identity.Profile)),
 		Groups:   lists(identity, q.groupPaths()),
+		Orgs:     identity.Orgs,
 		AuthTime: q.now.Unix(),
 		Since:    q.now.UnixMilli(),
+		StepUp:   q.stepUp != nil,
 	}
 	for _, g := range identity.Groups {
 		if !slices.Contains(e.Groups, g) {
 			e.Groups = append(e.Groups, g)
 		}
 	}
-	if !identity.AuthTime.IsZero() {
-		e.AuthTime = identity.AuthTime.Unix()
+	if q.stepUp != nil && identity.AuthTime.IsZero() && identity.Account.IDToken != "" {
+		// A provider that was asked for max_age must say (OpenID Connect Core,
+		// section 2). Whoever took the question out of the address gains nothing.
+		e.AuthTime = 0
+	}
+	// A time to come would keep the sign-in fresh until then.
+	if t := identity.AuthTime; !t.IsZero() && t.Before(q.now) {
+		e.AuthTime = max(t.Unix(), 0)
+	}
+	if acr, ok := identity.Profile["acr"].(string); ok && len(acr) <= maxACR {
+		e.ACR = acr
 	}
 	return e
 }
+
+// maxACR bounds the name of an authentication context class.
+const maxACR = 255
 
 // rolePaths are where roles are found: by default in every place where
 // Keycloak, and most others, put them.

@@ -68,6 +68,9 @@ const (
 	// ReasonNonceMissing: the browser sent no nonce cookie for the flow.
 	ReasonNonceMissing provider.Reason = "nonce_missing"
 
+	// ReasonStepUp is no failure: what the person asked for needs a fresh sign-in.
+	ReasonStepUp provider.Reason = "step_up"
+
 	// ReasonSignedOut is no failure: the person has just signed out, so the
 	// sign-in page must not start a flow by itself.
 	ReasonSignedOut provider.Reason = "signed_out"
@@ -81,5 +84,5 @@ func Reasons() []provider.Reason {
 		ReasonSessionFailed, ReasonStore, ReasonAccountTaken, ReasonEmailTaken,
 		ReasonSignInAgain, ReasonAddress, ReasonLink, ReasonLinkExpired, ReasonStateMissing, ReasonStateCookieMissing,
 		ReasonStateExpired, ReasonStateInvalid, ReasonStateMismatch,
-		ReasonNonceMissing, ReasonSignedOut)
+		ReasonNonceMissing, ReasonSignedOut, ReasonStepUp)
 }

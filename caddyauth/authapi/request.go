@@ -29,6 +29,13 @@ type request struct {
 	csrf        csrfState
 	callbackURL string
 
+	// stepUp is what the flow that begins or ends here asks for beyond a sign-in,
+	// nil if nothing.
+	stepUp *provider.StepUp
+
+	// flow is the one that has come to its end here, nil if there is none.
+	flow *flow
+
 	// cookies are written in this order.
 	cookies []cookie.Cookie
 }

@@ -29,18 +29,23 @@ func (q *request) signInPage() {
 				q.redirect(q.callbackURL)
 				return
 			}
+			if q.stopLoop(q.reference()) {
+				return
+			}
 			if q.mayBegin() {
-				q.start(p, nil)
+				q.begins(p)
 				return
 			}
 		}
 	}
 	n, _ := q.take(code)
+	n = q.explain(n, code)
 	q.writeCookies()
 	q.api.opts.Page.SignIn(q.w, q.r, page.SignIn{
-		Common:      q.common(),
+		Common:      q.destination(q.common()),
 		CSRFToken:   q.csrf.token,
 		CallbackURL: q.callbackURL,
+		SessionURL:  q.sessionURL(code),
 		ErrorCode:   code,
 		Reason:      string(n.reason),
 		Provider:    n.provider,
@@ -88,7 +93,13 @@ func (q *request) buttons() []page.Provider {
 			SigninURL:   q.signinURL(info.ID),
 			CallbackURL: q.callbackURLOf(info.ID),
 			Logo:        info.Logo,
-			FormAction:  info.FormAction,
+			FormAction:  q.formAction(info.FormAction),
+		}
+		if q.member() {
+			// Whatever happens there, from here it is a button.
+			b.Type = provider.TypeOAuth
+			list = append(list, b)
+			continue
 		}
 		if _, ok := p.(provider.Passkeys); ok {
 			b.OptionsURL = q.optionsURL(info.ID)
@@ -117,12 +128,24 @@ func formFields(c provider.Credentials) []page.Field {
 
 // only returns the provider that AutoRedirect may start, nil if it is off or
 // there is a choice.
-func (q *request) only() provider.OAuth {
+func (q *request) only() provider.Provider {
 	if !q.api.opts.AutoRedirect || len(q.api.opts.Providers) != 1 {
 		return nil
 	}
-	p, _ := q.api.opts.Providers[0].(provider.OAuth)
+	p := q.api.opts.Providers[0]
+	if _, ok := p.(provider.OAuth); !ok && !q.member() {
+		return nil
+	}
 	return p
+}
+
+// begins starts the flow of the only provider.
+func (q *request) begins(p provider.Provider) {
+	if p, ok := p.(provider.OAuth); ok {
+		q.start(p, nil)
+		return
+	}
+	q.toPortal(p, nil)
 }
 
 // opened reports whether a GET may do without the page: somebody opened it, and
@@ -130,7 +153,7 @@ func (q *request) only() provider.OAuth {
 // that somebody has just signed out, who must not be signed in again at once.
 func (q *request) opened() bool {
 	return q.r.Method == http.MethodGet && q.providerID == "" &&
-		!q.query["error"].present && !q.query["csrf"].present &&
+		!q.query["error"].present && !q.query["csrf"].present && !q.query[paramRestart].present &&
 		!q.sent(q.jar.names.Notice) && navigation(q.r.Header)
 }
 
@@ -170,6 +193,13 @@ func (q *request) signIn() {
 		switch p := p.(type) {
 		case provider.OAuth:
 			q.signInOAuth(p)
+			return
+		}
+		if q.member() {
+			q.signInAtPortal(p)
+			return
+		}
+		switch p := p.(type) {
 		case provider.Email:
 			q.signInEmail(p)
 		default:
@@ -190,6 +220,10 @@ func (q *request) signInOAuth(p provider.OAuth) {
 
 // start begins a flow and sends the browser to the identity provider.
 func (q *request) start(p provider.OAuth, extra url.Values) {
+	if q.member() {
+		q.toPortal(p, extra)
+		return
+	}
 	id := p.Info().ID
 	before := len(q.cookies)
 	state, verifier, nonce := q.begin(p)
@@ -200,6 +234,7 @@ func (q *request) start(p provider.OAuth, extra url.Values) {
 		CodeChallenge: challenge(verifier),
 		Extra:         extra,
 		Issuer:        q.issuer(p),
+		StepUp:        q.stepUp,
 	})
 	if err != nil {
 		q.cookies = q.cookies[:before] // there is no flow

@@ -31,7 +31,7 @@ func (q *request) signOut() {
 		q.failCSRF(kindCSRFSignOut)
 		return
 	}
-	s, err := q.api.opts.Sessions.EndAll(q.r.Context(), q.r.Header, &q.jar.names)
+	s, err := q.api.opts.Sessions.SignOut(q.r.Context(), q.r.Header, &q.jar.names)
 	if err != nil {
 		// Somebody who believes to be signed out must be.
 		q.unavailable(err)
@@ -44,6 +44,7 @@ func (q *request) signOut() {
 		_ = q.emit(eventSignOut, func() map[string]any { return q.signOutData(s) })
 	}
 	q.set(q.api.opts.Sessions.Clear(q.r.Header, &q.jar.names)...)
+	q.forgetRounds()
 	q.stay()
 	q.redirect(q.callbackURL)
 }

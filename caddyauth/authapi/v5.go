@@ -122,6 +122,9 @@ func keepsV5(q *request, name string) bool {
 	switch name {
 	case q.jar.names.CSRF, q.jar.names.CallbackURL:
 		return true
+	case q.jar.names.Handoff:
+		// Only a code that was good changes it, see redeem.
+		return true
 	case q.jar.names.Challenge:
 		// It is set where the token was good, and each challenge is for one answer.
 		return true

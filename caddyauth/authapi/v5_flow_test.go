@@ -32,7 +32,7 @@ func TestWholeFlowV5(t *testing.T) {
 	r = b.get("/callback/op?code=the-code&iss=https%3A%2F%2Fidp&state=" + sent.State)
 	equal(t, "status", r.status, 302)
 	equal(t, "Location", r.location(), testOrigin+"/members/?x=1")
-	if !slices.Equal(r.names(), w.cookieNames("state", "pkce.code_verifier", "nonce", "session-token")) {
+	if !slices.Equal(r.names(), w.cookieNames("state", "pkce.code_verifier", "nonce", "session-token", "rounds")) {
 		t.Errorf("cookies at the end: %q", r.names())
 	}
 	equal(t, "challenge", challenge(w.op.exchanged[0].CodeVerifier), sent.CodeChallenge)
@@ -51,7 +51,7 @@ func TestWholeFlowV5(t *testing.T) {
 	}
 	r = b.post("/signout", "callbackUrl", "/bye")
 	equal(t, "Location", r.location(), testOrigin+"/bye")
-	if !slices.Equal(r.names(), w.cookieNames("callback-url", "session-token")) {
+	if !slices.Equal(r.names(), w.cookieNames("callback-url", "session-token", "rounds")) {
 		t.Errorf("cookies at sign-out: %q", r.names())
 	}
 	equal(t, "session after", b.get("/session").body, "null")

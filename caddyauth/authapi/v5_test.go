@@ -303,7 +303,7 @@ func TestReturnRedirectV5(t *testing.T) {
 		{"start", "/signin/op", nil, idpURL + "?", false, []string{"state", "pkce.code_verifier", "nonce"}},
 		{"no provider", "/signin", nil, baseURL + "/signin", false, nil},
 		{"form provider", "/signin/credentials", nil, baseURL + "/signin", false, nil},
-		{"right password", "/callback/credentials", url.Values{"username": {"bob"}, "password": {"hunter2-hunter2"}, "callbackUrl": {"/a?b=c&d"}}, testOrigin + "/a?b=c&d", false, []string{"callback-url", "session-token"}},
+		{"right password", "/callback/credentials", url.Values{"username": {"bob"}, "password": {"hunter2-hunter2"}, "callbackUrl": {"/a?b=c&d"}}, testOrigin + "/a?b=c&d", false, []string{"callback-url", "session-token", "rounds"}},
 		{"sign-out", "/signout", nil, testOrigin, false, nil},
 		{"wrong password", "/callback/credentials", url.Values{"username": {"bob"}, "password": {"x"}}, baseURL + "/signin?error=CredentialsSignin&code=credentials", true, []string{"notice"}},
 		{"unknown provider", "/signin/unknown", nil, configuration, true, []string{"notice"}},

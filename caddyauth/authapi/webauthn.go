@@ -45,6 +45,10 @@ const maxPasskeys = 64
 // with which passkeys, and for an address that nobody has it makes a user of whoever
 // types it. Here an address has no effect.
 func (q *request) passkeyOptions() {
+	if q.member() {
+		q.unsupported() // passkeys are the portal's host's
+		return
+	}
 	p, ok := q.api.providers[q.providerID].(provider.Passkeys)
 	if !ok {
 		q.unsupported()

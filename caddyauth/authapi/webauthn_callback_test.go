@@ -61,6 +61,7 @@ func TestRegisterPasskey(t *testing.T) {
 		wantEvidence := map[string]any{
 			"sid": "", "auth_time": 0.0, "provider": "github", "account": "1", "login": "grace", "verified": true,
 			"domain": "example.com", "user": before.Owner(), "email": "grace@example.com",
+			"roles": []any{"admin"}, "groups": []any{"staff"},
 		}
 		if !reflect.DeepEqual(evidence, wantEvidence) {
 			t.Errorf("evidence %v, want %v", evidence, wantEvidence)
@@ -112,7 +113,7 @@ func TestSignInWithPasskey(t *testing.T) {
 			s := b.in(b.answer("authenticate", data))
 			want := first.Evidence
 			want.SID, want.Since, want.AuthTime = s.Evidence.SID, l.clock.now().UnixMilli(), l.clock.now().Unix()
-			want.Roles, want.Groups, want.Method, want.Passkey = nil, nil, "passkey", session.PasskeyMark(credentialID(device))
+			want.Method, want.Passkey = "passkey", session.PasskeyMark(credentialID(device))
 			if !reflect.DeepEqual(s.Evidence, want) || s.Evidence.SID == first.Evidence.SID || s.User != first.User {
 				t.Errorf("session %+v, evidence\n%+v, want\n%+v", s.User, s.Evidence, want)
 			}
