@@ -162,6 +162,13 @@ func (a *App) endSession(ctx context.Context, id string, now time.Time) (known b
 			return false, err
 		}
 		o.ended.Add(id, now, until)
+		if family := session.FamilyOf(row.Session); family != "" {
+			// The portal would sign the person in again without a question.
+			if err := session.Revoke(ctx, o.conn, family, now, until); err != nil {
+				return false, err
+			}
+			o.ended.Add(family, now, until)
+		}
 		return true, nil
 	}
 	return false, failed

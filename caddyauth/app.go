@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyauth/gateway/caddyauth/gate"
+	"github.com/caddyauth/gateway/caddyauth/grant"
 	"github.com/caddyauth/gateway/caddyauth/internal/limit"
 	"github.com/caddyauth/gateway/caddyauth/provider"
 	"github.com/caddyauth/gateway/caddyauth/session"
@@ -129,6 +130,10 @@ func (a *App) placeSites() error {
 		var names []string
 		for _, s := range a.sites {
 			names = append(names, s.headers.Names()...)
+			if s.assertion != nil {
+				names = append(names, s.assertion.header)
+			}
+			names = append(names, s.tokenFields()...)
 		}
 		a.owned = gate.NewOwned(names...)
 		app, err := a.ctx.App("http")
@@ -154,6 +159,8 @@ func (a *App) placeSites() error {
 type shared struct {
 	ended *session.Ended
 	cache *provider.Cache
+	// grants knows of refreshes under way, and of what they brought.
+	grants *grant.Memory
 
 	mu       sync.Mutex
 	limiters map[limiterKey]*limit.Limiter
@@ -174,6 +181,7 @@ func newShared() (caddy.Destructor, error) {
 	return &shared{
 		ended:    session.NewEnded(),
 		cache:    provider.NewCache(),
+		grants:   grant.NewMemory(),
 		limiters: make(map[limiterKey]*limit.Limiter),
 	}, nil
 }

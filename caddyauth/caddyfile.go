@@ -60,11 +60,22 @@ func init() {
 //
 //	    public  [<matcher>]
 //	    private [<matcher>]
-//	    allow   [<matcher>] any|user|email|domain|role|group <value>...
-//	    deny    [<matcher>] any|user|email|domain|role|group <value>...
+//	    allow   [<matcher>] any|user|email|domain|role|group|org <value>...
+//	    allow   [<matcher>] claim <path> <value>...
+//	    allow   [<matcher>] expr <expression>
+//	    deny    [<matcher>] <the same>
+//	    api     [<matcher>] { cors <origin>... }
+//	    bearer  audience <audience>... | session | { issuer <url>; audience <audience>...; jwks <url>; alg <alg>...; type <typ>... }
+//	    step_up [<matcher>] max_age <duration> | acr <value>...
 //	    roles   <claim path>...
 //	    groups  <claim path>...
 //	    headers [remote|oauth2_proxy|none] { <header> <placeholder or claim path> }
+//	    assertion {
+//	        header   <field>
+//	        audience <audience>
+//	        ttl      <duration>
+//	    }
+//	    access_token [<field>|off]
 //	    limit   [off] { sign_in|account|client|mail|mail_account|mail_client <n>/<duration> }
 //
 //	    pages {
@@ -75,6 +86,9 @@ func init() {
 //	        new_user       <path>
 //	        refuse         caddy
 //	    }
+//	    portal          <host>|<url>|off
+//	    callback_origin <origin>...
+//	    forward_auth    [on|off]
 //	    auto_redirect [on|off]
 //	    account       [<path>|on|off]
 //	    tokens        [on|off]
@@ -162,39 +176,45 @@ type word struct {
 // their parsers look at the list.
 func words() map[string]word {
 	return map[string]word{
-		"provider":      {parse: (*parser).provider},
-		"users":         {parse: (*parser).users, once: true},
-		"secret":        {parse: (*parser).secret, once: true},
-		"url":           {parse: func(p *parser) error { return p.argument(&p.config.URL) }, once: true},
-		"base_path":     {parse: (*parser).basePath, once: true},
-		"session":       {parse: (*parser).session, once: true},
-		"public":        {parse: func(p *parser) error { return p.scope(&p.config.Public) }},
-		"private":       {parse: func(p *parser) error { return p.scope(&p.config.Private) }},
-		"allow":         {parse: func(p *parser) error { return p.rule(&p.config.Allow) }},
-		"deny":          {parse: func(p *parser) error { return p.rule(&p.config.Deny) }},
-		"roles":         {parse: func(p *parser) error { return p.arguments(&p.config.Roles) }, once: true},
-		"groups":        {parse: func(p *parser) error { return p.arguments(&p.config.Groups) }, once: true},
-		"headers":       {parse: (*parser).headers, once: true},
-		"limit":         {parse: (*parser).limit, once: true},
-		"pages":         {parse: (*parser).pages, once: true},
-		"auto_redirect": {parse: func(p *parser) error { return p.toggle(&p.config.AutoRedirect) }, once: true},
-		"compat":        {parse: func(p *parser) error { return p.oneOf(&p.config.Compat, dialects, nil) }, once: true},
-		"callbacks":     {parse: (*parser).callbacks, once: true},
-		"store":         {parse: (*parser).store, once: true},
-		"email":         {parse: (*parser).email, once: true},
-		"passkeys":      {parse: (*parser).passkeys, once: true},
-		"tokens":        {parse: func(p *parser) error { return p.toggle(&p.config.Tokens) }, once: true},
-		"account":       {parse: (*parser).account, once: true},
-		"client":        {parse: func(p *parser) error { return p.toggle(&p.config.Client) }, once: true},
+		"provider":        {parse: (*parser).provider},
+		"users":           {parse: (*parser).users, once: true},
+		"secret":          {parse: (*parser).secret, once: true},
+		"url":             {parse: func(p *parser) error { return p.argument(&p.config.URL) }, once: true},
+		"base_path":       {parse: (*parser).basePath, once: true},
+		"session":         {parse: (*parser).session, once: true},
+		"public":          {parse: func(p *parser) error { return p.scope(&p.config.Public) }},
+		"private":         {parse: func(p *parser) error { return p.scope(&p.config.Private) }},
+		"allow":           {parse: func(p *parser) error { return p.rule(&p.config.Allow) }},
+		"deny":            {parse: func(p *parser) error { return p.rule(&p.config.Deny) }},
+		"api":             {parse: (*parser).api},
+		"bearer":          {parse: (*parser).bearer},
+		"step_up":         {parse: (*parser).stepUp},
+		"assertion":       {parse: (*parser).assertion, once: true},
+		"access_token":    {parse: (*parser).accessToken, once: true},
+		"forward_auth":    {parse: func(p *parser) error { return p.toggle(&p.config.ForwardAuth) }, once: true},
+		"portal":          {parse: func(p *parser) error { return p.argument(&p.config.Portal) }, once: true},
+		"callback_origin": {parse: (*parser).callbackOrigin},
+		"roles":           {parse: func(p *parser) error { return p.arguments(&p.config.Roles) }, once: true},
+		"groups":          {parse: func(p *parser) error { return p.arguments(&p.config.Groups) }, once: true},
+		"headers":         {parse: (*parser).headers, once: true},
+		"limit":           {parse: (*parser).limit, once: true},
+		"pages":           {parse: (*parser).pages, once: true},
+		"auto_redirect":   {parse: func(p *parser) error { return p.toggle(&p.config.AutoRedirect) }, once: true},
+		"compat":          {parse: func(p *parser) error { return p.oneOf(&p.config.Compat, dialects, nil) }, once: true},
+		"callbacks":       {parse: (*parser).callbacks, once: true},
+		"store":           {parse: (*parser).store, once: true},
+		"email":           {parse: (*parser).email, once: true},
+		"passkeys":        {parse: (*parser).passkeys, once: true},
+		"tokens":          {parse: func(p *parser) error { return p.toggle(&p.config.Tokens) }, once: true},
+		"account":         {parse: (*parser).account, once: true},
+		"client":          {parse: func(p *parser) error { return p.toggle(&p.config.Client) }, once: true},
 	}
 }
 
 // unavailable lists the words of the grammar that this version does not have.
 // They are refused by name: a rule that is ignored opens a door.
 var unavailable = []string{
-	"callback_origin", "api", "bearer",
-	"assertion", "access_token", "step_up", "forward_auth",
-	"logout", "initiate_login", "portal", "theme", "locale", "translations",
+	"logout", "initiate_login", "theme", "locale", "translations",
 	"health",
 }
 

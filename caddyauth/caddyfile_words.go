@@ -65,15 +65,14 @@ func (p *parser) scope(to *[]*Match) error {
 	return p.noBlock(name)
 }
 
-// Subjects of rules, and those that this version does not have.
-var (
-	subjects            = []string{"any", "user", "email", "domain", "role", "group"}
-	unavailableSubjects = []string{"org", "claim", "expr"}
-)
+// subjects of rules.
+var subjects = []string{"any", "user", "email", "domain", "role", "group", "org", "claim", "expr"}
 
 // rule parses:
 //
-//	allow|deny [<matcher>] any|user|email|domain|role|group <value>...
+//	allow|deny [<matcher>] any|user|email|domain|role|group|org <value>...
+//	allow|deny [<matcher>] claim <path> <value>...
+//	allow|deny [<matcher>] expr <expression>
 func (p *parser) rule(to *[]*Rule) error {
 	name := p.Val()
 	m, err := p.matcher()
@@ -85,21 +84,24 @@ func (p *parser) rule(to *[]*Rule) error {
 		r.Match = *m
 	}
 	if !p.NextArg() {
-		return p.Errf("'%s' needs to know whom: any, user, email, domain, role or group", name)
+		return p.Errf("'%s' needs to know whom: any, user, email, domain, role, group, org, claim or expr", name)
 	}
 	r.Subject = p.Val()
 	if !slices.Contains(subjects, r.Subject) {
 		return p.guess(name, r.Subject)
 	}
 	r.Values = p.RemainingArgs()
-	if (r.Subject == "any") != (len(r.Values) == 0) {
+	if r.Subject != subjectExpr && (r.Subject == "any") != (len(r.Values) == 0) {
 		if r.Subject == "any" {
 			return p.Errf("'%s any' takes no value", name)
 		}
 		return p.Errf("'%s %s' needs a value", name, r.Subject)
 	}
-	if slices.Contains(r.Values, "") {
+	if r.Subject != subjectExpr && slices.Contains(r.Values, "") {
 		return p.Errf("'%s %s' has an empty value", name, r.Subject)
+	}
+	if err := p.ruleValues(name, r); err != nil {
+		return err
 	}
 	for _, v := range r.Values {
 		if r.Subject == "domain" && strings.ContainsAny(v, "@*") {
@@ -116,8 +118,6 @@ func (p *parser) rule(to *[]*Rule) error {
 // guess explains a rule whose subject is none.
 func (p *parser) guess(name, got string) error {
 	switch at := strings.LastIndexByte(got, '@'); {
-	case slices.Contains(unavailableSubjects, got):
-		return p.Errf("'%s %s' is not available in this version of caddyauth", name, got)
 	case at >= 0 && strings.TrimLeft(got[:at], "*") == "":
 		return p.Errf("'%s %s': to name a domain write '%s domain %s'", name, got, name, got[at+1:])
 	case at > 0:

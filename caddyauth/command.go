@@ -22,17 +22,17 @@ func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "auth",
 		Usage: "<command>",
-		Short: "Lists and ends sessions and tokens, and rotates secrets",
+		Short: "Lists and ends sessions and tokens, rotates secrets, and examines configurations",
 		Long: `
 Administers the sessions, the personal access tokens and the generated secret of
 the running Caddy.
 
-All commands but 'secret' talk to Caddy's admin API, which listens at
+All commands but 'secret', 'audit' and 'explain' talk to Caddy's admin API, which listens at
 '` + caddy.DefaultAdminListen + `' unless --address says otherwise, or the file of --config.
 They end with status 1 if something could not be done.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			group(cmd)
-			cmd.AddCommand(sessionsCommand(), tokensCommand(), rotateCommand(), secretCommand())
+			cmd.AddCommand(sessionsCommand(), tokensCommand(), rotateCommand(), secretCommand(), auditCommand(), explainCommand())
 		},
 	})
 }

@@ -49,7 +49,8 @@ type Config struct {
 
 	// Where users, accounts and what belongs to them are kept: a guest module in
 	// the namespace `caddyauth.stores`. Default: nowhere, or `bolt` where strategy
-	// `database`, preset `email`, passkeys, tokens or the account page need one.
+	// `database`, preset `email`, passkeys, tokens, the account page or
+	// a portal need one.
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=caddyauth.stores inline_key=kind"`
 
 	// Requests that need no session. An identity is still passed on when there
@@ -77,6 +78,43 @@ type Config struct {
 	// The claims whose values are a person's groups, as dotted paths. Default:
 	// `groups`.
 	Groups []string `json:"groups,omitempty"`
+
+	// Requests of programs: they are never redirected to sign in, but answered
+	// with 401 and JSON, whatever they accept.
+	API []*API `json:"api,omitempty"`
+
+	// Which bearer tokens (RFC 6750) stand in for a session. Default: none but
+	// personal access tokens, where `tokens` is on.
+	Bearer *Bearer `json:"bearer,omitempty"`
+
+	// Requests for which having signed in some time ago, or somehow, is not
+	// enough. All that match must be met.
+	StepUp []*StepUp `json:"step_up,omitempty"`
+
+	// Serves `verify` below the base path, for proxies that ask before they pass
+	// a request on: nginx (auth_request), Traefik (ForwardAuth), Envoy
+	// (ext_authz over HTTP) and Caddy (forward_auth). Default: false.
+	ForwardAuth *bool `json:"forward_auth,omitempty"`
+
+	// The host that signs people in for this site, or its URL where that is not
+	// https on the usual port. A site of that host, in this Caddy or in another one
+	// with the same secret, the same store and the same providers, is the portal; the
+	// providers need to know its callback URLs only. `off` undoes what the global
+	// option says. Default: the site signs people in itself.
+	Portal string `json:"portal,omitempty"`
+
+	// Further origins, such as `https://www.example.com`, that a callbackUrl may
+	// lead to after signing in or out.
+	CallbackOrigins []string `json:"callback_origins,omitempty"`
+
+	// A signed JWT about the person that each request carries to the upstream.
+	// Default: none.
+	Assertion *Assertion `json:"assertion,omitempty"`
+
+	// The header field that the provider's access token is forwarded in,
+	// refreshed when it is due. `Authorization` carries it as a bearer token.
+	// Default: it is not forwarded.
+	AccessToken string `json:"access_token,omitempty"`
 
 	// The identity headers that the upstream receives. Default: none.
 	Headers *Headers `json:"headers,omitempty"`
@@ -183,12 +221,88 @@ type Match struct {
 type Rule struct {
 	Match
 
-	// What the values are: `any`, `user`, `email`, `domain`, `role` or `group`.
+	// What the values are: `any`, `user`, `email`, `domain`, `role`, `group`,
+	// `org`, `claim` (a dotted path and then its values) or `expr` (one expression
+	// in CEL).
 	Subject string `json:"subject"`
 
 	// Any one of them suffices. Placeholders are expanded when the configuration
-	// loads. `any` takes none.
+	// loads, but not in an `expr`. `any` takes none.
+	//
+	// An `expr` sees `user` (id, login, name, email, image, provider, roles,
+	// groups, orgs, domain, verified), `session` (claims, sid, expires, auth_time,
+	// acr) and `request` (method, host, path, query, headers, remote_ip), and
+	// results in a bool. What may be absent is written
+	// `session.claims.?plan.orValue("")`. An error refuses.
 	Values []string `json:"values,omitempty"`
+}
+
+// API selects requests of programs.
+type API struct {
+	Match
+
+	// The origins of pages whose scripts may read the answers to these requests,
+	// refusals included, with credentials. Preflight requests (Fetch standard,
+	// section 4.8) from them are answered here, as they carry no session.
+	// Default: none, CORS is the upstream's affair and preflights need a session.
+	CORS []string `json:"cors,omitempty"`
+}
+
+// Bearer configures which bearer tokens stand in for a session.
+type Bearer struct {
+	// The session token itself: what the cookie has, for clients that keep no
+	// cookies. Default: false.
+	Session bool `json:"session,omitempty"`
+
+	// Who issues access tokens for this site.
+	Issuers []*BearerIssuer `json:"issuers,omitempty"`
+}
+
+// BearerIssuer is an authorization server whose access tokens are accepted: JWTs
+// as RFC 9068 describes them.
+type BearerIssuer struct {
+	// The issuer, whose metadata is fetched. Default: the issuers of the site's
+	// OpenID Connect providers, each of them.
+	Issuer string `json:"issuer,omitempty"`
+
+	// What a token must be meant for: one of these is in its `aud`. Required.
+	Audience []string `json:"audience,omitempty"`
+
+	// Where the keys are. Default: the issuer's metadata says so.
+	JWKS string `json:"jwks,omitempty"`
+
+	// The accepted signature algorithms. Default: RS256, RS384, RS512, PS256,
+	// PS384, PS512, ES256, ES384, ES512 and EdDSA, whichever the keys are for.
+	Algorithms []string `json:"algorithms,omitempty"`
+
+	// The accepted `typ` of the token's header. Default: `at+jwt`, and `JWT` or
+	// none from issuers that do not follow RFC 9068 yet.
+	Types []string `json:"types,omitempty"`
+}
+
+// StepUp asks for a sign-in that is recent or strong enough.
+type StepUp struct {
+	Match
+
+	// How long ago the person may have proved who they are.
+	MaxAge caddy.Duration `json:"max_age,omitempty"`
+
+	// The authentication context classes (`acr`) that suffice, as the provider
+	// names them; any one of them.
+	ACR []string `json:"acr,omitempty"`
+}
+
+// Assertion configures the signed identity of requests. Its keys are served as
+// `jwks` below the base path.
+type Assertion struct {
+	// The header field. Default: `X-Auth-Assertion`.
+	Header string `json:"header,omitempty"`
+
+	// Whom it is meant for, the claim `aud`. Default: the site's origin.
+	Audience string `json:"audience,omitempty"`
+
+	// How long it is valid. Default: 60s.
+	TTL caddy.Duration `json:"ttl,omitempty"`
 }
 
 // Headers configures the identity headers that the upstream receives. All of

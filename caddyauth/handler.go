@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyauth/gateway/caddyauth/authapi"
+	"github.com/caddyauth/gateway/caddyauth/bearer"
 	"github.com/caddyauth/gateway/caddyauth/cookie"
 	"github.com/caddyauth/gateway/caddyauth/gate"
 	"github.com/caddyauth/gateway/caddyauth/session"
@@ -43,6 +44,12 @@ func init() {
 // `{http.auth.user.groups}` | The groups, joined by commas
 // `{http.auth.user.expires}` | When the session ends, in RFC 3339
 // `{http.auth.user.claims.<path>}` | Any claim of the session token
+//
+// `{http.auth.reference}` is what the log calls a refusal, where `pages` hands it to
+// `handle_errors`.
+//
+// The matchers `auth_user`, `auth_role` and `auth_claim` tell such requests apart in
+// the handlers behind it.
 //
 // A session that a rule refuses on a public path has the same placeholders
 // below `{http.auth.candidate.*}` instead. Without a session all of them are
@@ -108,6 +115,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.serveAPI(w, r, &url.URL{Path: s.basePath + "/account", RawQuery: original.RawQuery})
 		return nil
 	}
+	if s.serveWellKnown(w, r, original) {
+		return nil
+	}
+	if s.isPortalFront(r, original) {
+		h.serveAPI(w, r, &url.URL{Path: s.basePath + "/portal", RawQuery: original.RawQuery})
+		return nil
+	}
 	read := func() (*session.Session, error) { return s.read(r) }
 	d := s.policy.Decide(r, original, read)
 	var renewed []cookie.Cookie
@@ -116,6 +130,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 			// A callback may have ended the session instead.
 			d = s.policy.Decide(r, original, read)
 		}
+	}
+	d = s.guardSocket(r, d)
+	if d.Action == gate.Pass && s.forwards(r, d) {
+		d, renewed, next = h.forward(r, d, renewed, read, next)
 	}
 	if d.Action != gate.Pass {
 		for _, c := range renewed {
@@ -151,6 +169,14 @@ func below(base string, u *url.URL) bool {
 func (h *Handler) serveAPI(w http.ResponseWriter, r *http.Request, original *url.URL) {
 	entry, w := beginAccessLog(w, r)
 	defer entry.end(h.site.access, r)
+	guarded := &started{ResponseWriter: w}
+	w = guarded
+	defer h.contain(guarded)
+	if h.site.tooEarly(r, original) {
+		w.Header().Set("Cache-Control", "private, no-cache, no-store")
+		w.WriteHeader(http.StatusTooEarly)
+		return
+	}
 
 	e, err := h.site.ready(r.Context())
 	if err != nil {
@@ -160,6 +186,10 @@ func (h *Handler) serveAPI(w http.ResponseWriter, r *http.Request, original *url
 	origin, err := h.site.origin(r)
 	if err != nil {
 		http.Error(w, "Bad Request: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	if extra := h.site.extraFor(original); extra != nil {
+		extra(h, w, r, e, origin, original)
 		return
 	}
 	e.api.Serve(w, r, h.site.apiSite(r, origin, original))
@@ -174,26 +204,27 @@ func (s *site) apiSite(r *http.Request, origin string, original *url.URL) authap
 }
 
 func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, err error) {
-	h.log.Error("sessions are not available", zap.Error(err))
-	h.site.responder.Respond(w, r, gate.Decision{Action: gate.Unavailable, Reason: gate.ReasonUnavailable, Err: err}, h.gateSite(r, originalURL(r)))
+	site := h.gateSite(r, originalURL(r))
+	site.Reference = newReference()
+	h.log.Error("sessions are not available", zap.String("reference", site.Reference), zap.Error(err))
+	h.site.responder.Respond(w, r, gate.Decision{Action: gate.Unavailable, Reason: gate.ReasonUnavailable, Err: err}, site)
 }
 
 // pass hands a request on, with the identity of whoever is signed in and, on the
 // way back, the cookies of a renewed session.
 func (h *Handler) pass(w http.ResponseWriter, r *http.Request, d gate.Decision, renewed []cookie.Cookie, next caddyhttp.Handler) error {
 	s := h.site
-	if d.Err != nil && !errors.Is(d.Err, store.ErrUnavailable) {
+	if d.Err != nil && !errors.Is(d.Err, store.ErrUnavailable) && !errors.Is(d.Err, bearer.ErrUnavailable) {
 		h.log.Warn("a request passes although something failed", zap.String("reason", string(d.Reason)), zap.Error(d.Err))
 	}
-	rules := gate.ResponseRules{Private: d.Session != nil || d.Candidate != nil, Owned: s.ownedCookie, Cookies: renewed}
+	rules := gate.ResponseRules{Private: d.Session != nil || d.Candidate != nil, Owned: s.ownedCookie, Cookies: renewed, CORS: d.CORS, VaryOrigin: d.VaryOrigin}
 	if d.Session != nil {
 		s.headers.Set(r.Header, d.Session)
+		s.assert(r, d.Session)
 	}
 	s.introduce(r, d)
-	wrapped := gate.NewWriter(w, rules)
-	err := next.ServeHTTP(wrapped, r)
-	wrapped.Finish()
-	return err
+	s.present(r, d.Session)
+	return s.serve(w, r, rules, d.Session, next)
 }
 
 // introduce readies a request for the handlers behind: placeholders say who it
@@ -202,10 +233,15 @@ func (s *site) introduce(r *http.Request, d gate.Decision) {
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		identify(repl, d.Session, d.Candidate)
 	}
-	if s.ownedCookie != nil {
+	switch {
+	case s.ownedCookie != nil:
 		cookie.StripRequest(r.Header, s.ownedCookie)
+	case d.Reason == gate.ReasonCrossSite:
+		// The upstream, which reads the session itself, must not take it for one.
+		cookie.StripRequest(r.Header, s.names[0].Owned)
 	}
 	stripToken(r)
+	s.stripBearer(r)
 }
 
 // gateSite is what the gate's answers need to know of a request's site.
@@ -226,12 +262,24 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, d gate.Decision
 		d = gate.Decision{Action: gate.BadRequest, Reason: gate.ReasonPath, Err: errHost}
 	}
 	reference := newReference()
+	if d.Action == gate.SignIn && h.stopsLoop(w, r, original, site, reference) {
+		return nil
+	}
 	h.logRefusal(r, d, reference)
-	if h.site.config.Pages.Refuse == "caddy" && !(d.Action == gate.SignIn && gate.Navigation(r) == gate.Navigate) {
+	if site.Reference = reference; stepsUp(r, d) && site.Origin != "" {
+		h.stepUp(w, r, d, original, site)
+		return nil
+	}
+	if h.site.config.Pages.Refuse == "caddy" && d.Action != gate.Preflight && !(d.Action == gate.SignIn && gate.Navigation(r) == gate.Navigate) {
+		// The token that a challenge is about is taken out of what goes on.
+		h.site.responder.Challenge(w.Header(), r, d, site)
 		h.site.introduce(r, d)
+		if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+			repl.Set(referencePlaceholder, reference)
+		}
+		d.CrossOrigin(w.Header())
 		return caddyhttp.Error(statusOf(d.Action), errors.New(string(d.Reason)))
 	}
-	site.Reference = reference
 	h.site.responder.Respond(w, r, d, site)
 	return nil
 }
@@ -240,7 +288,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, d gate.Decision
 // the answer.
 func statusOf(a gate.Action) int {
 	switch a {
-	case gate.SignIn:
+	case gate.SignIn, gate.StepUp:
 		return http.StatusUnauthorized
 	case gate.Forbid:
 		return http.StatusForbidden
@@ -258,31 +306,25 @@ func (h *Handler) logRefusal(r *http.Request, d gate.Decision, reference string)
 	level := zap.DebugLevel
 	message := "sign-in required"
 	switch d.Action {
+	case gate.Preflight:
+		message = "preflight answered"
+	case gate.StepUp:
+		message = "a fresh sign-in is required"
 	case gate.Forbid:
 		level, message = zap.InfoLevel, "access denied"
 	case gate.BadRequest, gate.MethodNotAllowed:
 		level, message = zap.InfoLevel, "request refused"
 	case gate.Unavailable:
 		level, message = zap.ErrorLevel, "sessions are not available"
-		if errors.Is(d.Err, store.ErrUnavailable) {
-			level = zap.DebugLevel // the store's own line says it once
+		if errors.Is(d.Err, store.ErrUnavailable) || errors.Is(d.Err, bearer.ErrUnavailable) {
+			level = zap.DebugLevel // the store's or the issuer's own line says it once
 		}
 	}
 	c := h.log.Check(level, message)
 	if c == nil {
 		return
 	}
-	fields := []zap.Field{
-		zap.String("reason", string(d.Reason)), zap.String("reference", reference),
-		zap.Stringer("client_ip", clientIP(r)), zap.String("method", r.Method), zap.String("path", originalURL(r).EscapedPath()),
-	}
-	if d.Rule != "" {
-		fields = append(fields, zap.String("rule", d.Rule))
-	}
-	if s := d.Candidate; s != nil {
-		fields = append(fields, zap.String("user_id", s.AccountID()), zap.String("provider", s.Evidence.Provider),
-			zap.Strings("roles", s.Evidence.Roles), zap.Strings("groups", s.Evidence.Groups))
-	}
+	fields := append(refusedRequest(r, d, reference), h.site.refusedPerson(d)...)
 	if d.Err != nil {
 		fields = append(fields, zap.Error(d.Err))
 	}

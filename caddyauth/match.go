@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -65,6 +66,9 @@ func newSet(ctx caddy.Context, raw caddy.ModuleMap) (gate.Matcher, error) {
 	if len(raw) == 0 {
 		return nil, errors.New("is empty")
 	}
+	if name := asksSession(raw); name != "" {
+		return nil, fmt.Errorf("%s asks who has signed in, which the gate finds out later: write a rule such as 'allow role <role>', or use the matcher behind caddyauth", name)
+	}
 	rest := make(caddy.ModuleMap, len(raw))
 	var paths []string
 	for name, config := range raw {
@@ -89,8 +93,56 @@ func newSet(ctx caddy.Context, raw caddy.ModuleMap) (gate.Matcher, error) {
 	return gate.Both(own, others), nil
 }
 
-// loadSet provisions Caddy's matchers.
+// loadSet provisions Caddy's matchers. Regular expressions ignore the case of what
+// they close, as patterns do.
 func loadSet(ctx caddy.Context, raw caddy.ModuleMap) (gate.Matcher, error) {
+	folded, err := foldRegexp(raw)
+	if err != nil {
+		return nil, err
+	}
+	m, err := loadMatchers(ctx, raw)
+	if err != nil {
+		return nil, err
+	}
+	if folded != nil {
+		closing, err := loadMatchers(ctx, folded)
+		if err != nil {
+			return nil, err
+		}
+		m = gate.Closing(m, closing)
+	}
+	for name := range raw {
+		if name == "not" || name == "expression" {
+			// These may hold because a path differs, and so would about forms of
+			// it that nobody has asked for.
+			m = gate.Exact(m)
+			break
+		}
+	}
+	return m, nil
+}
+
+// foldRegexp returns a set with its path_regexp in any case, nil if it has none.
+func foldRegexp(raw caddy.ModuleMap) (caddy.ModuleMap, error) {
+	config, has := raw["path_regexp"]
+	if !has {
+		return nil, nil
+	}
+	var m caddyhttp.MatchPathRE
+	if err := json.Unmarshal(config, &m); err != nil || m.Pattern == "" {
+		return nil, nil // which the matcher itself complains about
+	}
+	m.Pattern = "(?i)" + m.Pattern
+	config, err := json.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	folded := maps.Clone(raw)
+	folded["path_regexp"] = config
+	return folded, nil
+}
+
+func loadMatchers(ctx caddy.Context, raw caddy.ModuleMap) (gate.Matcher, error) {
 	// Loading empties the field that the matchers come from. A match without
 	// matchers would mean every request, so it is one of their own.
 	holder := struct {
@@ -104,16 +156,7 @@ func loadSet(ctx caddy.Context, raw caddy.ModuleMap) (gate.Matcher, error) {
 	if err := sets.FromInterface(loaded); err != nil {
 		return nil, err
 	}
-	var m gate.Matcher = anyOf(sets)
-	for name := range raw {
-		if name == "not" || name == "expression" {
-			// These may hold because a path differs, and so would about forms of
-			// it that nobody has asked for.
-			m = gate.Exact(m)
-			break
-		}
-	}
-	return m, nil
+	return anyOf(sets), nil
 }
 
 // anyOf holds if any of the sets does.

@@ -18,6 +18,15 @@ func merge(global, site *Config) (*Config, error) {
 	merged.Deny = append(clip(global.Deny), site.Deny...)
 	merged.Allow = mergeAllow(global.Allow, site.Allow)
 
+	merged.API = append(clip(global.API), site.API...)
+	merged.StepUp = append(clip(global.StepUp), site.StepUp...)
+	merged.CallbackOrigins = append(clip(global.CallbackOrigins), site.CallbackOrigins...)
+
+	setDefault(&merged.Bearer, global.Bearer)
+	setDefault(&merged.ForwardAuth, global.ForwardAuth)
+	setDefault(&merged.Portal, global.Portal)
+	setDefault(&merged.Assertion, global.Assertion)
+	setDefault(&merged.AccessToken, global.AccessToken)
 	setDefault(&merged.URL, global.URL)
 	setDefault(&merged.BasePath, global.BasePath)
 	setDefault(&merged.Session, global.Session)

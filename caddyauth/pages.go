@@ -29,7 +29,16 @@ func (g gatePages) Denied(w http.ResponseWriter, r *http.Request, v gate.Refusal
 
 // Unauthorized implements gate.Pages.
 func (g gatePages) Unauthorized(w http.ResponseWriter, r *http.Request, v gate.Refusal) {
-	g.page.Unauthorized(w, r, page.Unauthorized{Common: common(v), CallbackURL: v.CallbackURL, Reference: v.Site.Reference})
+	c := common(v)
+	g.page.Unauthorized(w, r, page.Unauthorized{
+		Common: c, CallbackURL: v.CallbackURL, Reference: v.Site.Reference,
+		Resend: ownForm(r, v.Site.Origin), DoneURL: c.BaseURL + "/signed-in", SessionURL: c.BaseURL + "/session",
+	})
+}
+
+// StepUp implements gate.Pages.
+func (g gatePages) StepUp(w http.ResponseWriter, r *http.Request, v gate.Refusal) {
+	g.page.StepUpForm(w, r, page.StepUpForm{Common: common(v), CallbackURL: v.CallbackURL, Reference: v.Site.Reference})
 }
 
 // Unavailable implements gate.Pages.
@@ -132,9 +141,4 @@ func (p *Pages) own() []*string {
 		}
 	}
 	return set
-}
-
-// StepUp implements gate.Pages.
-func (g gatePages) StepUp(w http.ResponseWriter, r *http.Request, v gate.Refusal) {
-	g.page.StepUpForm(w, r, page.StepUpForm{Common: common(v), CallbackURL: v.CallbackURL, Reference: v.Site.Reference})
 }

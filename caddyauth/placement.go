@@ -32,7 +32,7 @@ func (s *site) settle() error {
 		// Before the hosts are looked at: the variable may name one.
 		reach = append(reach, s.adoptEnv())
 	}
-	reach = append(reach, s.checkMail())
+	reach = append(reach, s.checkMail(), s.checkCallbackOrigins(), s.settlePortal())
 	if err := errors.Join(append(s.checkLoopback(), reach...)...); err != nil {
 		return s.problems(err)
 	}
@@ -101,13 +101,10 @@ func (s *site) reachable() []string {
 
 // announce logs the callback URLs to register with the identity providers.
 func (s *site) announce() {
-	origin := ""
-	switch {
-	case s.canonical != nil:
-		origin = s.canonical.origin
-	case len(s.hosts) > 0 && s.server != nil:
-		origin = guessOrigin(s.server, s.hosts[0])
+	if s.isMember() {
+		return // the portal's are the ones that count
 	}
+	origin := s.usualOrigin()
 	for _, p := range s.providers {
 		if _, ok := p.(provider.OAuth); !ok {
 			continue

@@ -14,11 +14,13 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddyauth/gateway/caddyauth/assertion"
 	"github.com/caddyauth/gateway/caddyauth/authapi"
 	"github.com/caddyauth/gateway/caddyauth/callbacks"
 	"github.com/caddyauth/gateway/caddyauth/cookie"
 	"github.com/caddyauth/gateway/caddyauth/dialect"
 	"github.com/caddyauth/gateway/caddyauth/gate"
+	"github.com/caddyauth/gateway/caddyauth/grant"
 	"github.com/caddyauth/gateway/caddyauth/jwt"
 	"github.com/caddyauth/gateway/caddyauth/page"
 	"github.com/caddyauth/gateway/caddyauth/provider"
@@ -40,6 +42,8 @@ type site struct {
 	source string      // file and line of the directive, for messages
 	config *Config
 
+	scope     string // the directive's own matcher; empty for every request
+	match     *Match // the same
 	basePath  string
 	dialect   dialect.Dialect
 	canonical *canonical // nil: the request decides
@@ -51,16 +55,23 @@ type site struct {
 	live      map[string]provider.Live
 	loopback  []string // ids of providers that only loopback sites may have
 
+	portal          *portal  // nil: the site signs people in itself
+	callbackOrigins []string // further origins for callbackUrl
+
 	store       *openStore // nil: nothing is kept
 	accountPath string     // where the person's own page is, if not below the base path
 	callbacks   *callbacks.Set
 	policy      *gate.Policy
 	headers     *gate.Headers
+	tokenField  string // what the access token is forwarded in; empty: nothing
 	responder   *gate.Responder
 	page        *page.Renderer
 	pagePaths   []string               // of pages of the site's own, decoded
 	ownedCookie func(name string) bool // whether a cookie is kept from the upstream; nil passes all
 	ruled       map[ruledValue]bool
+	extra       map[string]extraHandler // by their path below the base path
+	bearer      *bearers                // nil: bearer tokens are the upstream's
+	assertion   *assertions             // nil: the upstream gets none
 
 	secrets []string
 	engine  atomic.Pointer[engine]
@@ -82,7 +93,9 @@ type site struct {
 type engine struct {
 	secrets  []string // what it was built with: the first seals
 	sessions *session.Manager
+	grants   *grant.Keeper // nil: access tokens are not forwarded
 	api      *authapi.API
+	signer   *assertion.Signer // nil without assertions
 }
 
 // newSite builds a site. It collects what is wrong, so that everything can be
@@ -97,10 +110,13 @@ func newSite(ctx caddy.Context, app *App, h *Handler, config *Config) (*site, er
 	}
 	var errs []error
 	for _, step := range []func(caddy.Context) error{
-		s.provisionEvents, s.provisionDialect, s.provisionOrigin, s.provisionSession, s.provisionStore,
+		s.provisionEvents, s.provisionDialect, s.provisionOrigin, s.provisionSession,
+		s.provisionCallbackOrigins, func(caddy.Context) error { return s.provisionPortal(h) }, s.provisionStore,
 		s.provisionCallbacks, s.provisionProviders, s.provisionPages, s.provisionAccount,
 		func(ctx caddy.Context) error { return s.provisionGate(ctx, h.Match) },
+		s.provisionBearer, s.provisionAssertion,
 		func(caddy.Context) error { _, err := s.rates(); return err },
+		s.provisionVerify,
 	} {
 		if err := step(ctx); err != nil {
 			errs = append(errs, err)
@@ -177,8 +193,12 @@ func (s *site) newEngine(secrets []string) (*engine, error) {
 		Dialect: s.dialect, Ring: plain, SecureRing: secure, Store: driver, Database: c.Strategy == strategyDatabase,
 		MaxAge: time.Duration(c.MaxAge), UpdateAge: time.Duration(c.UpdateAge), Idle: time.Duration(c.Idle),
 		Domain: c.CookieDomain, SameSite: c.SameSite,
-		Realms: s.realms, Live: s.alive, Ended: ended, Log: s.log,
+		Realms: s.realms, Live: s.alive, Admits: s.policy.SignIn, Ended: ended, Log: s.log,
 	})
+	if err != nil {
+		return nil, err
+	}
+	grants, err := s.newGrants(secrets, sessions, driver)
 	if err != nil {
 		return nil, err
 	}
@@ -196,13 +216,18 @@ func (s *site) newEngine(secrets []string) (*engine, error) {
 		Page: s.page, Authorize: s.policy.SignIn, Roles: s.config.Roles, Groups: s.config.Groups,
 		Secure: s.forcedSecure(), Needed: s.needed, AutoRedirect: s.config.AutoRedirect != nil && *s.config.AutoRedirect,
 		Limits: limits, Log: s.log, Dialect: s.dialect,
-		Account:   s.accountOptions(),
+		Account: s.accountOptions(), Grants: keeper(grants),
+		Portal: s.portalOptions(), CallbackOrigins: s.callbackOrigins,
 		Callbacks: s.callbacks, Events: s.emit, Client: s.config.Client != nil && *s.config.Client,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &engine{secrets: secrets, sessions: sessions, api: api}, nil
+	signer, err := s.newSigner(secrets)
+	if err != nil {
+		return nil, err
+	}
+	return &engine{secrets: secrets, sessions: sessions, grants: grants, api: api, signer: signer}, nil
 }
 
 // rings are the keys of session tokens in plain and in secure cookies. In

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -25,6 +24,9 @@ func (s *site) provisionGate(ctx caddy.Context, scope *Match) error {
 	m, err := scope.matcher(ctx)
 	add(err)
 	policy.Scope = m
+	if scope != nil {
+		s.scope = scope.scope()
+	}
 	for _, list := range []struct {
 		from []*Match
 		to   *[]gate.Matcher
@@ -42,6 +44,10 @@ func (s *site) provisionGate(ctx caddy.Context, scope *Match) error {
 	add(err)
 	policy.Deny, err = s.rules(ctx, "deny", s.config.Deny)
 	add(err)
+	policy.API, err = s.apis(ctx)
+	add(err)
+	policy.StepUp, err = s.stepUps(ctx)
+	add(err)
 	add(s.demandAllow())
 	if err := errors.Join(errs...); err != nil {
 		return err
@@ -50,43 +56,36 @@ func (s *site) provisionGate(ctx caddy.Context, scope *Match) error {
 		return err
 	}
 	s.policy = policy
+	s.match = scope
+	s.warnRules(scope)
 	s.responder = &gate.Responder{Pages: gatePages{s.page}, Basic: s.config.hasTokens()}
 	if !s.config.Session.PassCookie {
 		s.ownedCookie = s.names[0].Owned
 	}
-	return s.provisionHeaders()
+	if err := s.provisionHeaders(); err != nil {
+		return err
+	}
+	return s.provisionForward()
 }
 
 // rules compiles allow or deny lines.
 func (s *site) rules(ctx caddy.Context, word string, rules []*Rule) ([]gate.Rule, error) {
 	options := gate.SubjectOptions{FoldLogin: s.foldsLogin}
-	options.Providers = s.accountProviders()
+	options.Providers, options.OrgProviders = s.accountProviders(), s.orgProviders()
+	options.Also = s.bearerIDs()
 	var compiled []gate.Rule
 	errs := []error{ambiguous(word, rules)}
 	for _, r := range rules {
-		line := strings.Join(append([]string{word, r.Scope, r.Subject}, r.Values...), " ")
-		line = strings.Join(strings.Fields(line), " ")
-		if slices.Contains(unavailableSubjects, r.Subject) {
-			errs = append(errs, fmt.Errorf("'%s %s' is not available in this version of caddyauth", word, r.Subject))
-			continue
-		}
+		line := r.line(word)
 		m, err := r.matcher(ctx)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("'%s': %w", line, err))
 			continue
 		}
-		values, err := resolveAll(r.Values)
+		subject, err := s.subject(word, line, r, options)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("'%s': %w", line, err))
 			continue
-		}
-		subject, err := gate.NewSubject(r.Subject, values, options)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("'%s': %w", line, err))
-			continue
-		}
-		for _, v := range values {
-			s.ruled[ruledValue{r.Subject, v}] = true
 		}
 		scope := r.scope()
 		if m != nil && scope == "" {
@@ -96,6 +95,12 @@ func (s *site) rules(ctx caddy.Context, word string, rules []*Rule) ([]gate.Rule
 		compiled = append(compiled, gate.Rule{Scope: scope, Matcher: m, Subject: subject, Line: line})
 	}
 	return compiled, errors.Join(errs...)
+}
+
+// line is a rule as it stands in a Caddyfile.
+func (r *Rule) line(word string) string {
+	line := strings.Join(append([]string{word, r.Scope, r.Subject}, r.Values...), " ")
+	return strings.Join(strings.Fields(line), " ")
 }
 
 // accountProviders are the ids of the providers whose accounts people have.
@@ -154,7 +159,10 @@ func (s *site) foldsLogin(id string) bool {
 // needed reports whether a rule reads a value of the list "roles", "groups" or
 // "orgs". When a session is too large for cookies, the rest is dropped from it.
 func (s *site) needed(list, value string) bool {
-	return s.ruled[ruledValue{strings.TrimSuffix(list, "s"), value}]
+	if list == "orgs" {
+		value = strings.ToLower(value)
+	}
+	return s.ruled[everyValue] || s.ruled[ruledValue{strings.TrimSuffix(list, "s"), value}]
 }
 
 // ruledValue is a value that a rule names.

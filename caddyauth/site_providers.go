@@ -44,7 +44,7 @@ func (s *site) provisionProviders(ctx caddy.Context) error {
 
 // newProvider builds one provider.
 func (s *site) newProvider(ctx caddy.Context, c *Provider) (provider.Provider, error) {
-	opts := provider.Options{Log: s.log, Cache: s.app.shared.cache}
+	opts := provider.Options{Log: s.log, Cache: s.app.shared.cache, Orgs: s.asksOrgs()}
 	switch {
 	case c.Preset == presetCredentials:
 		file, err := resolve(c.File)
@@ -137,15 +137,23 @@ func (s *site) demandAllow() error {
 		if p.Preset == presetEmail {
 			return errors.New("anyone with a mail address could sign in: add 'allow domain ...', 'allow email ...' or 'allow any'")
 		}
-		// Asked of the configuration, because the provider itself may be lacking
-		// something else; of the completed one, because placeholders and the
-		// environment may lead to a public service as well.
-		resolved, _ := completeProvider(&p.Config)
-		if name, public := resolved.Public(); public {
+		if name, public := p.anybody(); public {
 			return fmt.Errorf("anyone with a %s account could sign in: add 'allow user ...', 'allow email ...' or 'allow any'", name)
 		}
 	}
 	return nil
+}
+
+// anybody reports whether anybody can get an account at the provider, and what
+// people call it. The configuration is asked, because the provider itself may be
+// lacking something else; the completed one, because placeholders and the
+// environment may lead to a public service as well.
+func (p *Provider) anybody() (name string, public bool) {
+	if p.Preset == presetEmail {
+		return "e-mail", true
+	}
+	resolved, _ := completeProvider(&p.Config)
+	return resolved.Public()
 }
 
 // alive asks the users file about a session's account: whether it is there, is

@@ -172,6 +172,11 @@ func (s *site) read(r *http.Request) (*session.Session, error) {
 			return e.sessions.ReadToken(r.Context(), token)
 		}
 	}
+	if s.bearer != nil {
+		if token, ok := session.BearerOf(r.Header); ok {
+			return s.bearer.read(r.Context(), e, s.cookieNames(r), token)
+		}
+	}
 	return e.sessions.Read(r.Context(), r.Header, s.cookieNames(r))
 }
 
@@ -190,7 +195,7 @@ func stripToken(r *http.Request) {
 // of images need not, and their answers are kept in caches.
 func (s *site) renew(r *http.Request, original *url.URL, current *session.Session) []cookie.Cookie {
 	e := s.engine.Load()
-	if e == nil || current.PAT != nil || r.Method != http.MethodGet || gate.Navigation(r) != gate.Navigate || !e.sessions.Due(current) {
+	if e == nil || current.PAT != nil || current.Bearer || r.Method != http.MethodGet || gate.Navigation(r) != gate.Navigate || !e.sessions.Due(current) {
 		return nil
 	}
 	origin, err := s.origin(r)

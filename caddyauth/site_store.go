@@ -70,7 +70,7 @@ func (s *site) provisionStore(ctx caddy.Context) error {
 // needsStore reports whether something of the site has to be kept.
 func (s *site) needsStore() bool {
 	c := s.config
-	if c.StoreRaw != nil || c.Session.Strategy == strategyDatabase || c.hasAccount() || c.hasTokens() {
+	if c.StoreRaw != nil || s.portal != nil || c.Session.Strategy == strategyDatabase || c.hasAccount() || c.hasTokens() {
 		return true
 	}
 	return slices.ContainsFunc(c.Providers, func(p *Provider) bool {

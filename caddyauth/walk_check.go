@@ -28,6 +28,7 @@ func (w *walk) check(s *site) {
 		}
 	}
 	w.checkEarlier(s)
+	w.checkFront(s)
 }
 
 // checkEarlier warns, once per site, of what answers some requests before the

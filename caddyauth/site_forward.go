@@ -1,0 +1,112 @@
+package caddyauth
+
+import (
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyauth/gateway/caddyauth/authapi"
+	"github.com/caddyauth/gateway/caddyauth/cookie"
+	"github.com/caddyauth/gateway/caddyauth/gate"
+	"github.com/caddyauth/gateway/caddyauth/grant"
+	"github.com/caddyauth/gateway/caddyauth/session"
+	"github.com/caddyauth/gateway/caddyauth/store"
+)
+
+const authorization = "Authorization"
+
+// provisionForward checks the field that access tokens are forwarded in.
+func (s *site) provisionForward() error {
+	name := s.config.AccessToken
+	if name == "" || strings.EqualFold(name, accountOff) {
+		return nil
+	}
+	// What can carry an identity can carry a token.
+	field := gate.Field{Name: name, Value: func(*session.Session) string { return "" }}
+	if _, err := gate.NewHeaders(gate.HeaderOptions{Fields: []gate.Field{field}}); err != nil {
+		return fmt.Errorf("access_token: %s", strings.TrimPrefix(err.Error(), "headers: "))
+	}
+	s.tokenField = textproto.CanonicalMIMEHeaderKey(name)
+	if slices.Contains(s.headers.Names(), s.tokenField) {
+		return fmt.Errorf("access_token: %s is among the headers that name the person: take another", s.tokenField)
+	}
+	return nil
+}
+
+// tokenFields are the fields that no client may send. Authorization is not
+// among them: where nobody is signed in, it is the upstream's affair.
+func (s *site) tokenFields() []string {
+	if s.tokenField == "" || s.tokenField == authorization {
+		return nil
+	}
+	return []string{s.tokenField}
+}
+
+// newGrants returns what keeps and renews access tokens, nil where they are not
+// forwarded.
+func (s *site) newGrants(secrets []string, sessions *session.Manager, driver store.Driver) (*grant.Keeper, error) {
+	if s.tokenField == "" {
+		return nil, nil
+	}
+	opts := grant.Options{
+		Providers: s.providers, Sessions: sessions, Store: driver, Dialect: s.dialect, Secrets: secrets, Names: s.names,
+		Memory: s.app.shared.grants, Log: s.log,
+	}
+	if s.store != nil {
+		opts.Space = s.store.id
+	}
+	return grant.New(opts)
+}
+
+// keeper is a Keeper as the API knows it: nil must stay nil.
+func keeper(k *grant.Keeper) authapi.Grants {
+	if k == nil {
+		return nil
+	}
+	return k
+}
+
+// forwards reports whether a request that passes may get an access token: a
+// session cookie says who sends it. A token that does so stands for its owner here
+// and nowhere else.
+func (s *site) forwards(r *http.Request, d gate.Decision) bool {
+	return s.tokenField != "" && d.Session != nil && d.Session.PAT == nil && !d.Session.Bearer &&
+		len(cookie.Present(r.Header, s.cookieNames(r).Session)) > 0
+}
+
+// forward finds the access token of a request's session, and renews it if need be.
+// If the provider has withdrawn what it granted, the session is over and the
+// decision another one. Last of all, before the request is handed on, it puts the
+// token in place.
+func (h *Handler) forward(r *http.Request, d gate.Decision, renewed []cookie.Cookie, read func() (*session.Session, error), next caddyhttp.Handler) (gate.Decision, []cookie.Cookie, caddyhttp.Handler) {
+	s := h.site
+	e := s.engine.Load()
+	if e == nil || e.grants == nil {
+		return d, renewed, next
+	}
+	o := e.grants.Forward(r.Context(), r.Header, s.cookieNames(r), d.Session)
+	if o.Ended {
+		return s.policy.Decide(r, originalURL(r), read), o.Cookies, next
+	}
+	return d, append(renewed, o.Cookies...), caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		s.putToken(r.Header, o.Token)
+		return next.ServeHTTP(w, r)
+	})
+}
+
+// putToken sets the field, or removes it where there is no token: what a client
+// sends there must not pass for one.
+func (s *site) putToken(h http.Header, token string) {
+	switch {
+	case token == "":
+		h.Del(s.tokenField)
+	case s.tokenField == authorization:
+		h.Set(authorization, "Bearer "+token)
+	default:
+		h.Set(s.tokenField, token)
+	}
+}
