@@ -100,10 +100,10 @@ func (v *visitors) visit() (r *http.Request, arrive func(cookies string)) {
 	}
 	repl := caddy.NewReplacer()
 	r = caddyhttp.PrepareRequest(r, repl, v.writer, v.server)
-	fresh := *repl
+	fresh, arrived := *repl, *r
 	lines := make([]string, 1)
 	return r, func(cookies string) {
-		*repl = fresh
+		*repl, *r = fresh, arrived
 		clear(v.writer.header)
 		lines[0] = cookies
 		r.Header["Cookie"] = lines

@@ -95,7 +95,6 @@ func TestJSONMistakes(t *testing.T) {
 		{ok + `, "allow": [{}]`, `caddyauth: 'allow': `},
 		{ok + `, "allow": [{"subject": "nobody"}]`, `caddyauth: 'allow nobody': `},
 		{ok + `, "allow": [{"subject": "any", "values": ["x"]}]`, `caddyauth: 'allow any x': any takes no value`},
-		{ok + `, "deny": [{"subject": "org", "values": ["x"]}]`, `caddyauth: 'deny org' is not available in this version of caddyauth`},
 		{ok + `, "allow": [{"match": [{"method": ["GET"]}], "subject": "any"}]`, `caddyauth: 'allow any': a rule with a matcher needs a scope`},
 		{ok + `, "public": [{"path": ["/x"], "match": [{"method": ["GET"]}]}]`, `path and match exclude each other`},
 		{ok + `, "public": [{"scope": "@x", "match": [{"frobnicate": {}}]}]`, `matcher @x: `},
@@ -115,6 +114,13 @@ func TestJSONMistakes(t *testing.T) {
 			`caddyauth: 'allow @s': rules of this scope have different matchers: give each matcher a scope of its own`},
 		{ok + `, "deny": [{"scope": "/x", "path": ["/x"], "subject": "any"}, {"scope": "/x", "path": ["/y"], "subject": "any"}]`,
 			`caddyauth: 'deny /x': rules of this scope have different matchers: give each matcher a scope of its own`},
+		{ok + `, "allow": [{"subject": "claim", "values": ["plan"]}]`, `caddyauth: 'allow claim plan': claim: the path "plan" needs a value behind it`},
+		{ok + `, "allow": [{"subject": "expr", "values": ["user.nope"]}]`, "caddyauth: 'allow expr user.nope': expr: `user.nope`, column 5: user has no 'nope'"},
+		{ok + `, "deny": [{"subject": "expr", "values": ["true", "false"]}]`, `caddyauth: 'deny expr true false': expr takes one expression, got 2`},
+		{ok + `, "api": [{"path": ["/v1/*"], "cors": ["null"]}]`, `caddyauth: 'api /v1/*': cors: 'null' is the origin of anybody's sandboxed pages`},
+		{ok + `, "step_up": [{"path": ["/x"]}]`, `caddyauth: step_up: needs max_age or acr`},
+		{ok + `, "step_up": [{"max_age": "1ms"}]`, `caddyauth: step_up: max_age is one second at least`},
+		{ok + `, "step_up": [{"acr": ["a b"]}]`, `caddyauth: step_up: the acr value "a b" has characters that no such value has`},
 		{ok + `, "pages": {"refuse": "nginx"}`, `caddyauth: pages refuse "nginx": it takes only 'caddy'`},
 	} {
 		err := validate(handlerJSON(freePort(t), c.handler))

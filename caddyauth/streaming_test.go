@@ -480,17 +480,18 @@ https://localhost:{PORT} {
 	})
 }
 
-// certificate makes a certificate for localhost, and returns the names of its
+// certificate makes a certificate for localhost and other names, and returns the names of its
 // files and of its key's. Caddy's internal authority would do as well, but the
 // race detector finds one in how Caddy starts it.
-func certificate(t *testing.T) string {
+func certificate(t *testing.T, names ...string) string {
 	t.Helper()
+	names = append(names, "localhost")
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"},
+		SerialNumber: big.NewInt(1), DNSNames: names,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 	}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
@@ -501,14 +502,14 @@ func certificate(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var names []string
+	var files []string
 	for kind, bytes := range map[string][]byte{"CERTIFICATE": cert, "PRIVATE KEY": private} {
 		name := filepath.Join(t.TempDir(), kind[:4]+".pem")
 		if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: bytes}), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		names = append(names, name)
+		files = append(files, name)
 	}
-	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(filepath.Base(a), filepath.Base(b)) })
-	return strings.Join(names, " ")
+	slices.SortFunc(files, func(a, b string) int { return cmp.Compare(filepath.Base(a), filepath.Base(b)) })
+	return strings.Join(files, " ")
 }

@@ -1,0 +1,138 @@
+package caddyauth_test
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/testdb"
+	"github.com/caddyauth/gateway/caddyauth/internal/testop"
+	_ "github.com/caddyauth/gateway/caddyauth/store/redis"
+)
+
+// TestPortalElsewhere has the portal in this process and its members in another one,
+// with the same store and the same secret.
+func TestPortalElsewhere(t *testing.T) {
+	for _, strategy := range []string{"jwt", "database"} {
+		t.Run(strategy, func(t *testing.T) {
+			redis := testdb.Redis(t)
+			here, there := freePort(t), freePort(t)
+			w := &portalWorld{t: t, auth: "https://auth.example.com:" + here, wiki: "https://wiki.example.com:" + there, shop: "https://shop.example.net:" + there}
+			w.own = w.auth
+			w.op = testop.Start(t, w.auth+"/api/auth/callback/op")
+			global := func(allow string) string {
+				return `caddyauth {
+		secret ` + secret + `
+		provider oidc ` + w.op.URL + ` as op {
+			client_id ` + w.op.ClientID + `
+			client_secret "` + w.op.ClientSecret + `"
+		}
+		store redis ` + redis.URL + `
+		portal ` + w.auth + `
+		session {
+			strategy ` + strategy + `
+		}
+		` + allow + `
+		limit off
+	}`
+			}
+			w.server = &server{t: t, Port: here, Log: filepath.Join(t.TempDir(), "caddy.log")}
+			if err := w.load(global("allow any"), "https://auth.example.com:{PORT} {\n\ttls "+certificate(t, "auth.example.com")+"\n\tcaddyauth\n}\n"); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(stopCaddy(t))
+			// Nothing like it is in this process, so that the portal knows no member.
+			members := `https://wiki.example.com:{PORT}, https://shop.example.net:{PORT} {
+	log
+	tls ` + certificate(t, "wiki.example.com", "shop.example.net") + `
+	caddyauth {
+		allow user id-alice
+	}
+	respond "{http.request.host} {http.auth.user.email}"
+}
+`
+			log := startMembers(t, there, global(""), members)
+			w.awaitCertificates()
+
+			b := w.browser()
+			b.Transport.(*http.Transport).DialContext = func(ctx context.Context, _, addr string) (net.Conn, error) {
+				_, port, _ := net.SplitHostPort(addr)
+				return new(net.Dialer).DialContext(ctx, "tcp", "127.0.0.1:"+port)
+			}
+			if a := w.signInAt(b, w.wiki, "alice", "/x"); a.body != "wiki.example.com "+aliceMail {
+				t.Fatalf("the first: %s %s %s", a.Status, a.Request.URL, a.body)
+			}
+			if a := w.signInAt(b, w.shop, "", "/"); a.body != "shop.example.net "+aliceMail {
+				t.Fatalf("the second: %s %s %s", a.Status, a.Request.URL, a.body)
+			}
+			code := w.toCode(b, b.at(w.wiki).begin("op", "/").String(), "alice")
+			if a := b.get(strings.Replace(code, w.wiki, w.shop, 1)); !strings.HasPrefix(a.Header.Get("Location"), w.shop) {
+				t.Errorf("another member's code: %s", a.Header.Get("Location"))
+			}
+			b.at(w.shop)
+			b.do(http.MethodPost, "/api/auth/signout", url.Values{"csrfToken": {b.csrf()}})
+			time.Sleep(time.Second) // what news may take to the other process
+			w.wantNobody(b)
+
+			// The portal's rules admit bob, the member's do not.
+			stranger := w.browser()
+			stranger.Transport = b.Transport
+			if a := w.signInAt(stranger, w.wiki, "bob", "/"); !strings.HasPrefix(a.Request.URL.String(), w.wiki) || !strings.Contains(a.Request.URL.RawQuery, "AccessDenied") {
+				t.Errorf("bob at the wiki: %s", a.Request.URL)
+			}
+			w.wantSession(stranger, w.wiki, "")
+			text, err := os.ReadFile(log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, word := range []string{"code=", "start=", "eyJ"} {
+				if strings.Contains(string(text), word) {
+					t.Errorf("LEAK-02 the members' log has %q", word)
+				}
+			}
+			if !strings.Contains(string(text), `"reason":"host"`) {
+				t.Error("the other member's code was not refused for its host")
+			}
+		})
+	}
+}
+
+// startMembers runs a Caddyfile in a process of its own and returns its log.
+func startMembers(t *testing.T, port, global, sites string) string {
+	t.Helper()
+	c := caddyCommand{t: t, home: t.TempDir()}
+	log := filepath.Join(c.home, "caddy.log")
+	text := strings.NewReplacer("{PORT}", port, "{LOG}", log, "{GLOBAL}", global).Replace(globals + sites)
+	file := filepath.Join(c.home, "Caddyfile")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := c.command("run", "--config", file, "--adapter", "caddyfile")
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+	})
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		conn, err := tls.Dial("tcp", "127.0.0.1:"+port, &tls.Config{InsecureSkipVerify: true, ServerName: "wiki.example.com"})
+		if err == nil {
+			conn.Close()
+			return log
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the members do not start: %v\n%s", err, out.String())
+		}
+	}
+}
