@@ -34,7 +34,8 @@ func TestREADMECaddyfiles(t *testing.T) {
 			t.Errorf("Caddyfile %d: %v\n%s", i+1, err, block[1])
 			continue
 		}
-		if !strings.Contains(string(raw), `"handler":"caddyauth"`) {
+		// One of them is for another Caddy, which asks this one.
+		if !strings.Contains(string(raw), `"handler":"caddyauth"`) && !strings.Contains(block[1], "uri /api/auth/verify") {
 			t.Errorf("Caddyfile %d has no handler", i+1)
 		}
 		for _, w := range warnings {

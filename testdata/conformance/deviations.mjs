@@ -235,6 +235,16 @@ const list = [
     },
   },
   {
+    key: "rounds",
+    what: "a cookie counts the sign-ins within a minute, so that a loop can be told from them; signing out clears it",
+    explains: ({ facet, name, ours, site }) =>
+      facet === "cookie-extra" &&
+      bare(name) === "rounds" &&
+      (ours.value === ""
+        ? ours.attributes === `Max-Age=0; ${lax(site.secure)}`
+        : /^\d{1,2}\.\d+$/.test(ours.value) && ours.attributes === `Max-Age=60; ${lax(site.secure)}`),
+  },
+  {
     key: 22,
     what: "a script's POST without a token is accepted from the site itself, as the servers of other frameworks do",
     dialects: ["v5"],
