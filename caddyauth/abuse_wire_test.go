@@ -161,7 +161,7 @@ func wireSite(t *testing.T, handle http.HandlerFunc) (s *server, up *upstream, s
 	reverse_proxy ` + up.addr() + `
 }
 `
-	s = startWith(t, "default_bind 127.0.0.1\nservers {\nprotocols h1 h2 h2c h3\n}",
+	s = startWith(t, everyHTTP,
 		"http://localhost:{PORT}"+site+"https://localhost:"+secure+strings.Replace(site, "{", "{\n\ttls "+certificate(t), 1))
 	return s, up, secure
 }

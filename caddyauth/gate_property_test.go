@@ -121,7 +121,7 @@ func runBatch(t *testing.T, seed, batch uint64, cases int, total *tally) {
 		site := fmt.Sprintf("%s\treverse_proxy %s\n}\n", set.site(users), up.Addr())
 		fmt.Fprintf(&config, "http://%[1]s:{PORT} {\n%[4]shttps://%[1]s:%[2]s {\n\ttls %[3]s\n%[4]s", set.host, port, files, site)
 	}
-	s := startWith(t, "default_bind 127.0.0.1\n\tservers {\n\t\tprotocols h1 h2 h2c h3\n\t}", config.String())
+	s := startWith(t, everyHTTP, config.String())
 
 	const workers = 4
 	var wg sync.WaitGroup

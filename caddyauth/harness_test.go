@@ -134,6 +134,7 @@ func (s *server) load(global, config string) error {
 	if err := caddy.Load(unkept(s.t, raw), true); err != nil {
 		return err
 	}
+	afterLoad()
 	// Caddy stops the old servers in the background: they may take a connection
 	// for a moment after Load has returned.
 	time.Sleep(50 * time.Millisecond)

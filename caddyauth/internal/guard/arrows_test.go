@@ -14,18 +14,20 @@ var arrows = map[string][]string{
 		"caddyauth/authapi", "caddyauth/gate", "caddyauth/session", "caddyauth/jwt",
 		"caddyauth/cookie", "caddyauth/provider", "caddyauth/provider/email", "caddyauth/page",
 		"caddyauth/callbacks", "caddyauth/dialect", "caddyauth/store", "caddyauth/store/memory", "caddyauth/store/bolt",
-		"caddyauth/grant",
+		"caddyauth/grant", "caddyauth/bearer", "caddyauth/assertion",
 	},
 	"caddyauth/authapi": {
 		"caddyauth/session", "caddyauth/jwt", "caddyauth/cookie", "caddyauth/provider", "caddyauth/page",
 		"caddyauth/callbacks", "caddyauth/dialect", "caddyauth/store",
 	},
-	"caddyauth/callbacks": {"caddyauth/jwt"},
+	"caddyauth/callbacks": {"caddyauth/session", "caddyauth/jwt"},
 	"caddyauth/gate":      {"caddyauth/session", "caddyauth/jwt", "caddyauth/cookie"},
 	"caddyauth/session":   {"caddyauth/jwt", "caddyauth/cookie", "caddyauth/dialect", "caddyauth/store"},
 	"caddyauth/grant": {
 		"caddyauth/session", "caddyauth/jwt", "caddyauth/cookie", "caddyauth/provider", "caddyauth/dialect", "caddyauth/store",
 	},
+	"caddyauth/bearer":         {"caddyauth/session", "caddyauth/jwt", "caddyauth/provider"},
+	"caddyauth/assertion":      {"caddyauth/session", "caddyauth/jwt"},
 	"caddyauth/provider":       {},
 	"caddyauth/provider/email": {"caddyauth/provider"},
 	"caddyauth/page":           {},
@@ -53,7 +55,7 @@ var leaves = map[string][]string{
 // forTests are the packages that only tests may import, and what lies below them.
 var forTests = []string{
 	"caddyauth/internal/testop", "caddyauth/internal/testreq", "caddyauth/internal/testdb",
-	"caddyauth/internal/testsmtp", "caddyauth/internal/testkey", "caddyauth/store/storetest",
+	"caddyauth/internal/testsmtp", "caddyauth/internal/testkey", "caddyauth/internal/testissuer", "caddyauth/store/storetest",
 }
 
 // isForTests reports whether a package is one of those.

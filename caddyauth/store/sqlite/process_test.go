@@ -42,7 +42,13 @@ const (
 func write(s *Store, name string) error {
 	for i := range usersOfEach {
 		u := store.User{Name: name, Email: fmt.Sprintf("%s-%d@example.com", name, i)}
-		if _, err := s.CreateUserAndAccount(context.Background(), u, store.Account{Provider: name, ProviderAccountID: u.Email}); err != nil {
+		_, err := s.CreateUserAndAccount(context.Background(), u, store.Account{Provider: name, ProviderAccountID: u.Email})
+		// On a busy machine others may hold the file for longer than a request
+		// waits. Nothing was written then.
+		for again := 0; again < 10 && err != nil && strings.Contains(err.Error(), "SQLITE_BUSY"); again++ {
+			_, err = s.CreateUserAndAccount(context.Background(), u, store.Account{Provider: name, ProviderAccountID: u.Email})
+		}
+		if err != nil {
 			return err
 		}
 	}
