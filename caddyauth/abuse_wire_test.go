@@ -2,20 +2,15 @@ package caddyauth_test
 
 import (
 	"bytes"
-	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/quic-go/quic-go"
-	"github.com/quic-go/quic-go/http3"
 	"golang.org/x/net/http2"
 )
 
@@ -171,33 +166,9 @@ func wireSite(t *testing.T, handle http.HandlerFunc) (s *server, up *upstream, s
 func TestWIRE02ExtendedConnect(t *testing.T) {
 	s, up, port := wireSite(t, nil)
 	cookies := sessionCookie(secureName, seal(t, person("eve"), 0))
-	transport := &http3.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"}}
-	defer transport.Close()
 	connect := func(header http.Header) int {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		conn, err := quic.DialAddr(ctx, "127.0.0.1:"+port, &tls.Config{InsecureSkipVerify: true, ServerName: "localhost", NextProtos: []string{http3.NextProtoH3}}, &quic.Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.CloseWithError(0, "")
-		str, err := transport.NewClientConn(conn).OpenRequestStream(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = str.SendRequestHeader(&http.Request{
-			Method: http.MethodConnect, Proto: "websocket", Host: "localhost:" + port, Header: header,
-			URL: &url.URL{Scheme: "https", Host: "localhost:" + port, Path: "/app/socket"},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err := str.ReadResponse()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return resp.StatusCode
+		return s.connect3(port, header).status
 	}
 	if got := connect(http.Header{"Cookie": {cookies}, "Origin": {"https://evil.com"}}); got != http.StatusForbidden {
 		t.Errorf("HTTP/3, another site: %d", got)
