@@ -6,14 +6,14 @@ import { before, describe, it } from "node:test";
 
 import { startBackend } from "./lib/backend.mjs";
 import { Visitor, startBrowser } from "./lib/browser.mjs";
+import { cookieNames } from "./lib/session.mjs";
 import { startSites } from "./lib/sites.mjs";
 import { suite } from "./lib/suite.mjs";
 
 const secret = randomBytes(32).toString("base64");
 const big = randomBytes(2_500).toString("hex"); // more than a cookie holds
-const cookies = { v4: "next-auth.session-token", v5: "authjs.session-token" };
 
-const cases = Object.keys(cookies).flatMap((dialect) =>
+const cases = Object.keys(cookieNames).flatMap((dialect) =>
   ["http", "https"].flatMap((scheme) => [false, true].map((chunked) => ({ dialect, scheme, chunked }))),
 );
 
@@ -42,7 +42,7 @@ describe("backends that read the session with getToken", { concurrency: 4 }, () 
   cases.forEach(({ dialect, scheme, chunked }, i) => {
     it(`${dialect} on ${scheme}, ${chunked ? "several cookies" : "one cookie"}`, async (t) => {
       const visitor = await Visitor.arrive(t, browser, origins[i], { ignoreHTTPSErrors: true });
-      const name = `${scheme === "https" ? "__Secure-" : ""}${cookies[dialect]}`;
+      const name = `${scheme === "https" ? "__Secure-" : ""}${cookieNames[dialect]}`;
       const expected = chunked ? [`${name}.0`, `${name}.1`] : [name];
       const read = async (response) => {
         const { token, cookies } = await response.json();

@@ -2,17 +2,20 @@
 // have outlived their session.
 
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 
 import { Visitor, becomeVisible, startBrowser } from "./lib/browser.mjs";
 import { temporary } from "./lib/process.mjs";
+import { expire } from "./lib/session.mjs";
 import { startSites } from "./lib/sites.mjs";
 import { suite } from "./lib/suite.mjs";
 
 const fragment = "#/route/5?tab=%2F&x=</script><img src=x onerror=alert(1)>//evil.example";
 const password = "carol-demo-password";
+const secret = randomBytes(32).toString("base64");
 const form = `<!DOCTYPE html><title>form</title><link rel="icon" href="data:,"><form method="POST" action="send"><input name="text"><button>Send</button></form>`;
 
 for (const dialect of ["v4", "v5"]) {
@@ -30,7 +33,7 @@ for (const dialect of ["v4", "v5"]) {
       // Chromium drops a cookie with SameSite=None that is not Secure.
       const none = "session {\n\t\t\tsame_site none\n\t\t}";
       ({ origins: [origin, looping] } = await startSites(all, [
-        { directory, auth: `compat ${dialect}`, lines },
+        { directory, auth: `compat ${dialect}\n\t\tsecret ${secret}`, lines },
         { directory, auth: `compat ${dialect}\n\t\t${none}`, lines },
       ]));
     });
@@ -141,6 +144,24 @@ for (const dialect of ["v4", "v5"]) {
       await visitor.open("/api/auth/signin?callbackUrl=%2Fmembers%2F");
       assert.equal(await visitor.page.locator("[data-session]").count(), 0);
       visitor.quiet();
+    });
+
+    it("a tab whose session has expired goes on when somebody has signed in elsewhere", async (t) => {
+      const visitor = await arrive(t);
+      const { page } = visitor;
+      await visitor.signIn("/members/?a=1", "alice");
+      await visitor.open("/members/?a=1#here");
+      await expire(visitor, dialect, secret);
+      assert.equal(await page.evaluate(async () => (await fetch("/members/form.html")).status), 401);
+      await page.reload();
+      await page.waitForURL("**/api/auth/signin?callbackUrl=*");
+
+      const tab = await visitor.tab("/members/");
+      await tab.password("carol", password);
+      await tab.page.waitForURL("**/members/");
+      await page.evaluate(becomeVisible);
+      await page.waitForURL("**/members/?a=1#here");
+      visitor.quiet(/status of 401/);
     });
   });
 }

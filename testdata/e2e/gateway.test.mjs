@@ -184,35 +184,6 @@ for (const javaScriptEnabled of [true, false]) {
   });
 }
 
-describe("streams", () => {
-  const all = suite();
-  let gateway, browser;
-
-  before(async () => {
-    browser = await startBrowser(all);
-    gateway = await startGateway(all);
-  });
-
-  it("a WebSocket reaches the upstream with an identity, and without a session does not", async (t) => {
-    const visitor = await Visitor.arrive(t, browser, gateway.origin);
-    await visitor.open("/");
-    assert.deepEqual(await visitor.page.evaluate(webSocket, "/upstream/ws"), ["closed"]);
-    await visitor.signIn("/members/", "alice");
-    assert.deepEqual(await visitor.page.evaluate(webSocket, "/upstream/ws"), ["hello dev:alice", "ping 1", "closed"]);
-    visitor.quiet(/WebSocket connection to .* failed/);
-  });
-
-  it("events arrive one by one", async (t) => {
-    const visitor = await Visitor.arrive(t, browser, gateway.origin);
-    await visitor.signIn("/members/", "alice");
-    const seen = await visitor.page.evaluate(events, "/upstream/events?n=3&every=300ms");
-    assert.deepEqual(seen.map(({ data }) => data), [0, 1, 2].map((n) => ({ n, user: "dev:alice" })));
-    // Buffered, they would come together.
-    assert.ok(seen[2].at - seen[0].at > 300, `within ${seen[2].at - seen[0].at} ms`);
-    visitor.quiet();
-  });
-});
-
 describe("the example", () => {
   const all = suite();
   let browser, example;
@@ -242,35 +213,6 @@ describe("the example", () => {
     visitor.quiet();
   });
 });
-
-/** Runs in the page: says one thing and returns what is heard until the end. */
-function webSocket(path) {
-  return new Promise((resolve) => {
-    const heard = [];
-    const socket = new WebSocket(location.origin.replace("http", "ws") + path);
-    socket.onmessage = ({ data }) => {
-      heard.push(data);
-      if (heard.length === 1) socket.send("ping 1");
-      else socket.close();
-    };
-    socket.onclose = () => resolve([...heard, "closed"]);
-  });
-}
-
-/** Runs in the page: returns three events and when they came. */
-function events(path) {
-  return new Promise((resolve, reject) => {
-    const seen = [];
-    const source = new EventSource(path);
-    source.onerror = () => reject(new Error(`after ${seen.length} events`));
-    source.onmessage = ({ data }) => {
-      seen.push({ data: JSON.parse(data), at: performance.now() });
-      if (seen.length < 3) return;
-      source.close();
-      resolve(seen);
-    };
-  });
-}
 
 /** No scrolling sideways, no control too small for a finger. */
 async function fits(visitor) {

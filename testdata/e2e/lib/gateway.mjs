@@ -36,7 +36,7 @@ export async function startCaddy(t, caddyfile, ports, env = {}) {
 }
 
 /** Starts the upstream of the demonstration and returns its address. */
-async function startUpstream(t) {
+export async function startUpstream(t) {
   const binary = process.env.UPSTREAM_BIN ?? join(await temporary(t), "upstream");
   if (!process.env.UPSTREAM_BIN) run("go", ["build", "-o", binary, "./testdata/demo/upstream"], { cwd: root });
   const upstream = new Program(binary, ["-listen", "127.0.0.1:0"]);

@@ -10,8 +10,8 @@ const demoUsers = join(root, "testdata", "demo", "users.yml");
 /**
  * Starts caddy with a site for each entry: the directory that it serves, what
  * its caddyauth says beside what all have in common, who may sign in, its users
- * file, and further lines of the site, which may depend on its origin. Returns
- * caddy with the sites' origins.
+ * file, and further lines of the site. What caddyauth says and the lines may
+ * depend on the origin. Returns caddy with the sites' origins.
  */
 export async function startSites(t, sites) {
   const ports = await Promise.all(sites.map(() => freePort()));
@@ -27,7 +27,7 @@ export async function startSites(t, sites) {
 		public
 		private /members/*
 		limit off
-		${auth}
+		${typeof auth === "function" ? await auth(origins[i]) : auth}
 	}
 	${await lines(origins[i])}
 	${directory ? `root ${directory}\n\tfile_server` : ""}
