@@ -20,7 +20,7 @@ const soon = 2_500;
 /** More than what browsers and kernels keep of what nobody has read. */
 const large = 256 << 20;
 
-const member = '<!DOCTYPE html><title>members</title><link rel="icon" href="data:,">members';
+const html = '<!DOCTYPE html><title>a page</title><link rel="icon" href="data:,">A page';
 
 describe("streams", { concurrency: 3 }, () => {
   const all = suite();
@@ -29,7 +29,7 @@ describe("streams", { concurrency: 3 }, () => {
   before(async () => {
     const [directory, upstream] = await Promise.all([temporary(all), startUpstream(all)]);
     await mkdir(join(directory, "members"));
-    await writeFile(join(directory, "members", "index.html"), member);
+    for (const name of ["index.html", "members/index.html"]) await writeFile(join(directory, name), html);
     await writeFile(join(directory, "members", "large"), "");
     await truncate(join(directory, "members", "large"), large);
     browser = await startBrowser(all);
@@ -83,7 +83,7 @@ describe("streams", { concurrency: 3 }, () => {
 
   it("a WebSocket reaches the upstream with an identity, and without a session does not", async (t) => {
     const visitor = await Visitor.arrive(t, browser, origin);
-    await visitor.open("/api/auth/signin");
+    await visitor.open("/");
     assert.deepEqual(await visitor.page.evaluate(webSocket, "/upstream/ws"), ["closed"]);
     await visitor.signIn("/members/", "alice");
     assert.deepEqual(await visitor.page.evaluate(webSocket, "/upstream/ws"), ["hello dev:alice", "ping 1", "closed"]);
@@ -126,19 +126,17 @@ describe("streams", { concurrency: 3 }, () => {
   it("end when the person ends the session from another browser", async (t) => {
     const visitor = await arrive(t, "admin");
     await watch(visitor);
-    const phone = await Visitor.arrive(t, browser, origin);
-    await phone.open("/api/auth/account");
-    await phone.toDev();
-    await phone.page.locator('button[name="sub"][value="admin"]').click();
-    await phone.page.getByRole("heading", { name: "Where you are signed in" }).waitFor();
-    await watch(await phone.tab("/members/"));
+    const phone = await arrive(t, "admin");
+    const tab = await phone.tab("/members/");
+    await watch(tab);
     await goesOn(visitor);
+    await phone.open("/api/auth/account");
     await phone.screenshot("streams-account");
     await phone.page.locator('form:has(input[value="end_session"]) button').click();
     await phone.page.getByRole("status").waitFor();
     const since = Date.now();
     await ends(visitor, since);
-    await goesOn({ page: phone.context.pages()[1] });
+    await goesOn(tab);
     visitor.quiet(...noise);
     phone.quiet();
   });
