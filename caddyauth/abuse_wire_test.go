@@ -168,7 +168,7 @@ func TestWIRE02ExtendedConnect(t *testing.T) {
 	cookies := sessionCookie(secureName, seal(t, person("eve"), 0))
 	connect := func(header http.Header) int {
 		t.Helper()
-		return s.connect3(port, header).status
+		return s.connect3(port, "/app/socket", header).status
 	}
 	if got := connect(http.Header{"Cookie": {cookies}, "Origin": {"https://evil.com"}}); got != http.StatusForbidden {
 		t.Errorf("HTTP/3, another site: %d", got)

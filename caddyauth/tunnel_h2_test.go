@@ -15,43 +15,22 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// TestWIRE04ExtendedConnect opens WebSockets over HTTP/2 (RFC 8441). Go's server
-// offers that only to programs which are started so, hence a process of its own.
+// TestWIRE04ExtendedConnect opens WebSockets over HTTP/2 (RFC 8441).
 func TestWIRE04ExtendedConnect(t *testing.T) {
 	up := newUpstream(t, echoFrames)
-	s := &server{t: t, Port: freePort(t), Log: filepath.Join(t.TempDir(), "caddy.log")}
-	s.Base = "https://localhost:" + s.Port
-	config := filepath.Join(t.TempDir(), "Caddyfile")
-	text := strings.NewReplacer("{PORT}", s.Port, "{LOG}", s.Log, "{GLOBAL}", "").Replace(globals + `
+	s := startExtended(t, `
 https://localhost:{PORT} {
-	tls ` + certificate(t) + `
+	tls `+certificate(t)+`
 	caddyauth {
-		secret ` + secret + `
-		users ` + usersFile(t) + `
+		secret `+secret+`
+		users `+usersFile(t)+`
 		limit off
 		headers
 		public /open/*
 	}
-	reverse_proxy ` + up.addr() + `
+	reverse_proxy `+up.addr()+`
 }
-`)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	program, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(program, "run", "--config", config, "--adapter", "caddyfile")
-	cmd.Env = append(os.Environ(), asCaddy+"=1", "GODEBUG=http2xconnect=1")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_, _ = cmd.Process.Wait()
-	})
-	awaitPort(t, s.Port)
+`, "")
 	sign := func(name string) *browser {
 		b := s.browser()
 		b.Transport = h2client(t)
@@ -90,6 +69,35 @@ https://localhost:{PORT} {
 	his.echo("still here")
 }
 
+// startExtended runs sites in a process of their own that knows WebSockets over
+// HTTP/2, which Go's server offers only to programs that are started so. The first
+// site is at https and the server's port.
+func startExtended(t *testing.T, sites, global string) *server {
+	t.Helper()
+	s := &server{t: t, Port: freePort(t), Log: filepath.Join(t.TempDir(), "caddy.log")}
+	s.Base = "https://localhost:" + s.Port
+	config := filepath.Join(t.TempDir(), "Caddyfile")
+	text := strings.NewReplacer("{PORT}", s.Port, "{LOG}", s.Log, "{GLOBAL}", global).Replace(globals + sites)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, "run", "--config", config, "--adapter", "caddyfile")
+	cmd.Env = append(os.Environ(), asCaddy+"=1", "GODEBUG=http2xconnect=1")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_, _ = cmd.Process.Wait()
+	})
+	awaitPort(t, s.Port)
+	return s
+}
+
 // h2tunnel is one stream on a connection of its own.
 type h2tunnel struct {
 	t      testing.TB
@@ -100,7 +108,7 @@ type h2tunnel struct {
 }
 
 // connect sends an extended CONNECT.
-func (s *server) connect(path, cookies string) *h2tunnel {
+func (s *server) connect(path, cookies string, more ...[2]string) *h2tunnel {
 	s.t.Helper()
 	conn, err := tls.Dial("tcp", "127.0.0.1:"+s.Port, &tls.Config{InsecureSkipVerify: true, ServerName: "localhost", NextProtos: []string{"h2"}})
 	if err != nil {
@@ -115,6 +123,7 @@ func (s *server) connect(path, cookies string) *h2tunnel {
 	var block bytes.Buffer
 	enc := hpack.NewEncoder(&block)
 	fields := [][2]string{{":method", "CONNECT"}, {":protocol", "websocket"}, {":scheme", "https"}, {":path", path}, {":authority", "localhost:" + s.Port}, {"sec-websocket-version", "13"}}
+	fields = append(fields, more...)
 	if cookies != "" {
 		fields = append(fields, [2]string{"cookie", cookies})
 	}

@@ -42,7 +42,7 @@ https://localhost:{PORT} {
 	}
 	open := func(b *browser) *h3tunnel {
 		t.Helper()
-		o := s.connect3(s.Port, http.Header{"Cookie": {b.cookieHeader()}})
+		o := s.connect3(s.Port, "/app/socket", http.Header{"Cookie": {b.cookieHeader()}})
 		if o.status != http.StatusOK {
 			t.Fatalf("status %d", o.status)
 		}
@@ -54,7 +54,7 @@ https://localhost:{PORT} {
 		<-ended // pages
 	}
 
-	if o := s.connect3(s.Port, http.Header{}); o.status != http.StatusUnauthorized {
+	if o := s.connect3(s.Port, "/app/socket", http.Header{}); o.status != http.StatusUnauthorized {
 		t.Errorf("without a session: %d", o.status)
 	}
 	up.none(t)
@@ -89,7 +89,7 @@ type h3tunnel struct {
 }
 
 // connect3 sends an extended CONNECT for a WebSocket over HTTP/3.
-func (s *server) connect3(port string, header http.Header) *h3tunnel {
+func (s *server) connect3(port, path string, header http.Header) *h3tunnel {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -106,7 +106,7 @@ func (s *server) connect3(port string, header http.Header) *h3tunnel {
 	_ = stream.SetDeadline(time.Now().Add(30 * time.Second))
 	err = stream.SendRequestHeader(&http.Request{
 		Method: http.MethodConnect, Proto: "websocket", Host: "localhost:" + port, Header: header,
-		URL: &url.URL{Scheme: "https", Host: "localhost:" + port, Path: "/app/socket"},
+		URL: &url.URL{Scheme: "https", Host: "localhost:" + port, Path: path},
 	})
 	if err != nil {
 		s.t.Fatal(err)

@@ -230,6 +230,9 @@ func (s *site) asked(r *http.Request, original *url.URL) (a asked, err error) {
 	same("X-Forwarded-Method", &a.method, method)
 	same("X-Forwarded-Host", &a.host, host)
 	same("X-Forwarded-Proto", &a.scheme, scheme)
+	if a.method == http.MethodConnect && isAskedSocket(r.Header) {
+		a.method = http.MethodGet
+	}
 	if a.host == "" {
 		a.host = r.Host
 	}
