@@ -141,7 +141,7 @@ func (s *site) audit() auditSite {
 	}
 	for _, p := range s.providers {
 		info := auditProvider{ID: p.Info().ID}
-		if _, ok := p.(provider.OAuth); ok {
+		if _, ok := p.(provider.OAuth); ok && !s.isMember() { // the portal has the provider come back
 			info.Callback = origin + s.basePath + "/callback/" + info.ID
 		}
 		for _, c := range s.config.Providers {

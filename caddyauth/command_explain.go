@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,12 +30,14 @@ standard input), or --user and its companions describe somebody.
 
 With --log, the request and the person are those of a refusal: of the line with that
 reference in Caddy's log, as JSON. The log has neither queries, header fields nor
-claims; --header and --claims add them.`,
+claims, as these may be secrets; --query, --header and --claims add them. Where a line
+that means the request reads one that is missing, that is said.`,
 		Args: cobra.ExactArgs(1),
 	}, explain))
 	f := cmd.Flags()
 	f.String("method", "GET", "Method of the request")
 	f.StringArray("header", nil, "Header field of the request, 'Name: value'")
+	f.String("query", "", "Query of the request, for --log")
 	f.String("remote-ip", "", "Address that the request comes from")
 	f.String("claims", "", "Payload of the session token: JSON, a file, or - for the standard input")
 	f.String("user", "", "Who is signed in: <provider>:<login>")
@@ -74,6 +77,7 @@ type explainedLine struct {
 	Decides bool   `json:"decides,omitempty"`
 	Error   string `json:"error,omitempty"`
 	word    string
+	index   int
 }
 
 // explain answers about one request.
@@ -83,10 +87,15 @@ func explain(a action, app *App) error {
 	}
 	q := question{method: a.text("method"), remote: a.text("remote-ip")}
 	q.fields, _ = a.Flags().GetStringArray("header")
+	q.given = map[string]bool{"header": len(q.fields) > 0, "claims": a.text("claims") != "", "query": a.text("query") != ""}
 	var err error
-	if log := a.text("log"); log != "" {
+	switch log := a.text("log"); {
+	case log != "":
 		err = q.recall(a, log, a.args[0])
-	} else {
+	case q.given["query"]:
+		err = errors.New("--query is for --log: the URL has the query")
+	default:
+		q.given["query"] = true
 		err = q.parseURL(a.args[0])
 	}
 	if err != nil {
@@ -144,21 +153,65 @@ func (s *site) explain(q question, who *session.Session) (*explained, error) {
 		x.Notes = append(x.Notes, fmt.Sprintf("'%s' is none of the providers of this site, so their session is none here", who.Evidence.Provider))
 	}
 	if q.logged != nil {
-		x.compare(s, q.logged)
+		x.compare(q.logged)
+	}
+	if who != nil {
+		x.missing(s, q)
 	}
 	return x, nil
 }
 
 // compare says where the log and the configuration differ.
-func (x *explained) compare(s *site, l *loggedRefusal) {
+func (x *explained) compare(l *loggedRefusal) {
 	x.reference = l.Reference
 	if l.Reason != x.Reason || l.Rule != x.Rule {
 		then := strings.TrimSpace(l.Reason + " " + l.Rule)
 		x.Notes = append(x.Notes, fmt.Sprintf("the log says '%s': the configuration was another one then, or what the log leaves out counts", then))
 	}
-	if l.Provider != "" && (s.asksFor(subjectClaim) || s.asksFor(subjectExpr)) {
-		x.Notes = append(x.Notes, "claim and expr lines may read claims, which the log does not have: add --claims")
+}
+
+// missing says which lines read what nobody has given, so that they may have meant
+// somebody else.
+func (x *explained) missing(s *site, q question) {
+	for _, l := range x.Lines {
+		if !l.Matches || l.Means == nil {
+			continue
+		}
+		var names, flags []string
+		for _, u := range unlogged {
+			if q.given[u.flag] || !slices.Contains(s.readsAt(l.word, l.index), u.member) {
+				continue
+			}
+			names = append(names, u.member)
+			if flag := "--" + u.flag; !slices.Contains(flags, flag) {
+				flags = append(flags, flag)
+			}
+		}
+		if len(names) > 0 {
+			x.Notes = append(x.Notes, fmt.Sprintf("'%s' reads %s, of which nothing is known: add %s", l.Line, strings.Join(names, " and "), strings.Join(flags, " and ")))
+		}
 	}
+}
+
+// readsAt are the members of CEL's variables that a line of the configuration reads.
+func (s *site) readsAt(word string, i int) []string {
+	var r *Rule
+	var subject gate.Subject
+	switch word {
+	case gate.WordDeny:
+		r, subject = s.config.Deny[i], s.policy.Deny[i].Subject
+	case gate.WordAllow:
+		r, subject = s.config.Allow[i], s.policy.Allow[i].Subject
+	default:
+		return nil
+	}
+	if r.Subject == subjectClaim {
+		return []string{"session.claims"}
+	}
+	if e, ok := subject.(*exprSubject); ok {
+		return e.rule.Reads()
+	}
+	return nil
 }
 
 // isEndpoint reports whether a request never gets as far as the rules.
@@ -181,7 +234,7 @@ func (x *explained) take(s *site, d gate.Decision, e gate.Explanation) {
 	}
 	x.meaning = meaningOf(d)
 	for _, l := range e.Lines {
-		line := explainedLine{Line: s.lineAt(l.Word, l.Index), Matches: l.Matches, Readings: l.Readings, Means: l.Means, Decides: l.Decided, word: l.Word}
+		line := explainedLine{Line: s.lineAt(l.Word, l.Index), Matches: l.Matches, Readings: l.Readings, Means: l.Means, Decides: l.Decided, word: l.Word, index: l.Index}
 		if l.Err != nil {
 			line.Error = l.Err.Error()
 		}

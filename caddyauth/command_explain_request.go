@@ -32,7 +32,10 @@ type question struct {
 	// origin and target are the two parts of the URL.
 	origin, target string
 	fields         []string
-	logged         *loggedRefusal // nil: it is not from a log
+	// given says of the flags claims, header and query whether there is one. A URL has
+	// its query.
+	given  map[string]bool
+	logged *loggedRefusal // nil: it is not from a log
 }
 
 // parseURL takes a URL apart and leaves the path as it is: any spelling may be what
@@ -191,6 +194,8 @@ type loggedRefusal struct {
 	Provider string   `json:"provider"`
 	Login    string   `json:"login"`
 	Email    string   `json:"email"`
+	Name     string   `json:"name"`
+	Image    string   `json:"image"`
 	Domain   string   `json:"domain"`
 	Verified bool     `json:"verified"`
 	Roles    []string `json:"roles"`
@@ -227,6 +232,9 @@ func (q *question) recall(a action, file, reference string) error {
 		return err
 	}
 	q.logged, q.target, q.origin = l, l.Path, "http://"+l.Host
+	if query := a.text("query"); query != "" {
+		q.target += "?" + strings.TrimPrefix(query, "?")
+	}
 	if l.TLS {
 		q.origin = "https://" + l.Host
 	}
@@ -273,8 +281,10 @@ func (l *loggedRefusal) person(s *site) (*session.Session, error) {
 		email = "somebody@" + l.Domain
 	}
 	claims := map[string]any{"sub": l.UserID}
-	if email != "" {
-		claims["email"] = email
+	for name, value := range map[string]string{"email": email, "name": l.Name, "picture": l.Image} {
+		if value != "" {
+			claims[name] = value
+		}
 	}
 	if l.Provider != "" {
 		claims[session.EvidenceClaim] = session.Evidence{

@@ -41,7 +41,7 @@ func lookup(key string, user, candidate *session.Session) (any, bool) {
 	name, ok := strings.CutPrefix(key, userPlaceholder)
 	if !ok {
 		if name, ok = strings.CutPrefix(key, candidatePlaceholder); !ok {
-			return nil, false
+			return "", key == referencePlaceholder // nothing was refused
 		}
 		s = candidate
 	}

@@ -29,8 +29,9 @@ func refusedRequest(r *http.Request, d gate.Decision, reference string) []zap.Fi
 }
 
 // refusedPerson are the fields that tell the person as the rules see them, so that
-// the decision can be made anew ('caddy auth explain --log'). An e-mail address is
-// among them only where a rule asks for one.
+// the decision can be made anew ('caddy auth explain --log'). An e-mail address, a
+// name and an image are among them only where a rule asks for one. Claims are not: any
+// of them may be a secret.
 func (s *site) refusedPerson(d gate.Decision) []zap.Field {
 	who := d.Candidate
 	if who == nil {
@@ -57,11 +58,19 @@ func (s *site) refusedPerson(d gate.Decision) []zap.Field {
 	if len(e.Orgs) > 0 {
 		fields = append(fields, zap.Strings("orgs", e.Orgs))
 	}
-	if s.asksFor("email") {
+	if s.asksFor("email") || s.exprReads("user.email") {
 		text("email", who.User.Email)
 	}
-	if d.StepUp != nil {
+	if s.exprReads("user.name") {
+		text("name", who.User.Name)
+	}
+	if s.exprReads("user.image") {
+		text("image", who.User.Image)
+	}
+	if d.StepUp != nil || s.exprReads("session.auth_time") {
 		fields = append(fields, zap.Int64("auth_time", e.AuthTime))
+	}
+	if d.StepUp != nil || s.exprReads("session.acr") {
 		text("acr", e.ACR)
 	}
 	if t := who.PAT; t != nil {
@@ -81,4 +90,14 @@ func (s *site) asksFor(subject string) bool {
 		}
 	}
 	return false
+}
+
+// exprReads reports whether an expr rule reads a member of CEL's variables.
+func (s *site) exprReads(member string) bool { return s.ruled[ruledValue{subjectExpr, member}] }
+
+// unlogged are the members of CEL's variables that a refusal's line leaves out, with
+// the flag of 'caddy auth explain' that gives them.
+var unlogged = []struct{ member, flag string }{
+	{"session.claims", "claims"}, {"session.sid", "claims"}, {"session.expires", "claims"},
+	{"request.headers", "header"}, {"request.query", "query"},
 }

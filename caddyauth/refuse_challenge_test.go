@@ -67,3 +67,65 @@ http://localhost:{PORT} {
 		t.Errorf("a page load: %s %v", a.Status, a.Header)
 	}
 }
+
+// TestReferencePlaceholder: a page that handle_errors writes can show the reference of
+// the log's line.
+func TestReferencePlaceholder(t *testing.T) {
+	s := start(t, `
+http://localhost:{PORT} {
+	caddyauth {
+		secret `+secret+`
+		provider dev
+		allow any
+		allow /staff/* role staff
+		public /broken
+		pages {
+			refuse caddy
+		}
+	}
+	error /broken 500
+	respond here
+	handle_errors {
+		respond "reference [{http.auth.reference}]" {err.status_code}
+	}
+}
+`)
+	eve := "Cookie: " + signedIn(t, person("eve"))
+	seen := make(map[string]bool)
+	for _, c := range []struct {
+		line, field string
+		status      int
+		message     string
+	}{
+		{"GET /x", "X-None: x", 401, "sign-in required"},
+		{"GET /staff/x", eve, 403, "access denied"},
+		{"GET /staff/x", eve, 403, "access denied"},
+		{"GET /x%00", eve, 400, "request refused"},
+		{"TRACE /x", eve, 405, "request refused"},
+	} {
+		a := s.ask(c.line, c.field, "X-Auth-Reference: SPOOFED")
+		_, rest, _ := strings.Cut(a.body, "reference [")
+		reference, _, closed := strings.Cut(rest, "]")
+		if a.StatusCode != c.status || !closed || len(reference) != 8 || seen[reference] {
+			t.Errorf("%s: %s %s", c.line, a.Status, a.body)
+			continue
+		}
+		seen[reference] = true
+		found := 0
+		for _, l := range s.logged() {
+			if l["reference"] == reference {
+				found++
+				if l["msg"] != c.message {
+					t.Errorf("%s: the log says %v", c.line, l)
+				}
+			}
+		}
+		if found != 1 {
+			t.Errorf("%s: %d lines of the log have %s", c.line, found, reference)
+		}
+	}
+	// What else fails has none.
+	if a := s.ask("GET /broken"); a.StatusCode != 500 || a.body != "reference []" {
+		t.Errorf("%s %s", a.Status, a.body)
+	}
+}

@@ -60,6 +60,9 @@ func (s *site) exprSubject(word, line string, values []string) (gate.Subject, er
 	if strings.Contains(values[0], "user") || strings.Contains(values[0], session.EvidenceClaim) {
 		s.ruled[everyValue] = true
 	}
+	for _, member := range rule.Reads() {
+		s.ruled[ruledValue{subjectExpr, member}] = true
+	}
 	return &exprSubject{rule: rule, denying: word == "deny", line: line, log: s.log}, nil
 }
 

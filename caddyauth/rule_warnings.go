@@ -1,7 +1,9 @@
 package caddyauth
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -46,7 +48,11 @@ func ruleWarnings(c *Config, scope *Match, own string) []ruleWarning {
 	w.outside(c, scope)
 	w.denied(c)
 	w.closedAgain(c)
+	w.opensAnyway(c)
 	w.anyBeside(c.Allow)
+	w.fewerBeside("allow", c.Allow)
+	w.fewerBeside("deny", c.Deny)
+	w.neverDecided(c)
 	w.ownOrigin(c.API, own)
 	return w.list
 }
@@ -160,6 +166,78 @@ func (w *ruleWarner) closedAgain(c *Config) {
 			}
 		}
 	}
+}
+
+// opensAnyway finds private and step_up lines that have nothing to do, as nothing is
+// public there or everything is.
+func (w *ruleWarner) opensAnyway(c *Config) {
+	for _, q := range c.Private {
+		if !slices.ContainsFunc(c.Public, func(p *Match) bool { return mayMeet(p, q) }) && !c.hasOwnPages() {
+			w.add(lineOf("private", q), "it closes nothing: no 'public' line opens any of that")
+		}
+	}
+	for _, u := range c.StepUp {
+		i := slices.IndexFunc(c.Public, func(p *Match) bool { return p.covers(&u.Match) })
+		if i < 0 || slices.ContainsFunc(c.Private, func(q *Match) bool { return mayMeet(q, &u.Match) }) {
+			continue
+		}
+		w.add(stepUpLine(u), "it never asks anybody to sign in again: '%s' opens all that it is about, where an old sign-in counts as none", lineOf("public", c.Public[i]))
+	}
+}
+
+// hasOwnPages reports whether pages of the site's own may be public.
+func (c *Config) hasOwnPages() bool { return c.Pages != nil && *c.Pages != (Pages{}) }
+
+// fewerBeside finds lines of one scope and subject of which another has all values.
+func (w *ruleWarner) fewerBeside(word string, rules []*Rule) {
+	for _, r := range rules {
+		if r.Subject == "any" || r.Subject == subjectClaim || r.Subject == subjectExpr {
+			continue
+		}
+		for _, other := range rules {
+			if other.Subject != r.Subject || other.scope() != r.scope() || len(other.Values) <= len(r.Values) {
+				continue
+			}
+			if !slices.ContainsFunc(r.Values, func(v string) bool { return !slices.Contains(other.Values, v) }) {
+				w.add(ruleLine(word, r), "it changes nothing: '%s' names the same, and more", ruleLine(word, other))
+				break
+			}
+		}
+	}
+}
+
+// neverDecided finds lines whose matcher wants a method that is refused always.
+func (w *ruleWarner) neverDecided(c *Config) {
+	for _, l := range linesOf(c) {
+		if method := l.refusedMethod(); method != "" {
+			w.add(l.text, "it never matches: requests with the method %s are always refused", method)
+		}
+	}
+}
+
+// refusedMethod is a method that no request which is decided about has, if every
+// alternative of the matcher wants such ones only.
+func (m *Match) refusedMethod() (method string) {
+	for _, raw := range m.MatcherSetsRaw {
+		var methods []string
+		if json.Unmarshal(raw["method"], &methods) != nil || len(methods) == 0 {
+			return ""
+		}
+		for _, name := range methods {
+			switch name {
+			case http.MethodConnect, http.MethodTrace, "TRACK":
+				method = name
+			default:
+				return ""
+			}
+		}
+	}
+	return method
+}
+
+// mayMeet reports whether some request might be meant by both.
+func mayMeet(a, b *Match) bool {
+	return !a.isPaths() || !b.isPaths() || overlaps(a.Path, b.Path)
 }
 
 // anyBeside finds alternatives of which one admits everybody.

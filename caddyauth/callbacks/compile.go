@@ -97,6 +97,8 @@ type program struct {
 	loops bool
 	// request says that the expression names the variable.
 	request bool
+	// reads are the members of its variables that the expression names.
+	reads []string
 }
 
 // CompileError says what is wrong with an expression.
@@ -189,7 +191,7 @@ func compile(kind Kind, step Step) (*program, error) {
 	if fail.lint(lang, native) || fail.checkResult(kind, step, checked.OutputType()) {
 		return nil, fail
 	}
-	p := &program{label: fail.Callback, loops: hasLoop(native), request: reads(native, "request")}
+	p := &program{label: fail.Callback, loops: hasLoop(native), request: reads(native, "request"), reads: membersRead(lang, native)}
 	p.run, err = env.Program(checked,
 		cel.EvalOptions(cel.OptOptimize),
 		cel.CostLimit(maxCost),
@@ -225,6 +227,30 @@ func reads(a *ast.AST, name string) bool {
 		}
 	}
 	return false
+}
+
+// membersRead returns the members of a language's variables that an expression names,
+// such as "user.email", sorted. Where it takes a variable as a whole, that is all of
+// them.
+func membersRead(lang *language, a *ast.AST) []string {
+	var names []string
+	for _, x := range ast.MatchDescendants(ast.NavigateAST(a), ast.KindMatcher(ast.IdentKind)) {
+		variable := x.AsIdent()
+		members, ok := lang.members[variable]
+		if !ok {
+			continue
+		}
+		if parent, has := x.Parent(); has {
+			if of, field := selection(parent); of != nil && of.ID() == x.ID() {
+				members = []string{field}
+			}
+		}
+		for _, m := range members {
+			names = append(names, variable+"."+m)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func hasLoop(a *ast.AST) bool {

@@ -69,6 +69,10 @@ func CompileRule(expr string) (*Rule, error) {
 // ReadsRequest reports whether the expression names the variable request.
 func (r *Rule) ReadsRequest() bool { return r.program.request }
 
+// Reads are the members of the variables that the expression names, such as
+// "user.email" and "request.headers", sorted. Nothing else can count for its result.
+func (r *Rule) Reads() []string { return r.program.reads }
+
 // RuleInput is what an expression of the gate sees.
 type RuleInput struct {
 	Session *session.Session
