@@ -225,6 +225,8 @@ func TestRELOAD08SharedSession(t *testing.T) {
 
 // TestRES03Concurrent proxies for people and for nobody at once, while others
 // sign in and out; the race detector watches.
+//
+// Caddy #7859 was a race of forward_auth for the variables of a request.
 func TestRES03Concurrent(t *testing.T) {
 	s, _ := headerSite(t, "", "", nil)
 	sessions := []string{"X-No: 1", "Cookie: " + signedIn(t, person("eve")), "Cookie: " + signedIn(t, person("bob"))}

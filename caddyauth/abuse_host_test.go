@@ -219,6 +219,7 @@ http://:{PORT} {
 	})
 }
 
+// CVE-2026-27588 (GHSA-x76f): with many hosts, one in another case was another host.
 func TestHOST07ManyHosts(t *testing.T) {
 	up := newUpstream(t, nil)
 	var hosts []string

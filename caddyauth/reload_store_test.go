@@ -43,6 +43,8 @@ const unready = "reverse_proxy 127.0.0.1:1 {\ntransport http {\ntls_client_auth 
 // TestRELOAD02WithStores loads two hundred configurations, many of which cannot
 // be had: none of them leaves anything behind, and the last good one serves with
 // the store that it opened.
+//
+// Caddy #7826 and #7067 left goroutines and modules behind.
 func TestRELOAD02WithStores(t *testing.T) {
 	users, file := usersFile(t), filepath.Join(t.TempDir(), "store.db")
 	good := storedSite(users, file, "")

@@ -434,6 +434,7 @@ func TestSTATE04Replay(t *testing.T) {
 	equal(t, "token requests", len(w.op.exchanged), 1)
 }
 
+// STATE-06: oauth2-proxy #2606 went round in circles.
 func TestSTATE06DuplicateCookies(t *testing.T) {
 	for _, order := range []string{"bad first", "good first"} {
 		w := newWorld(t)

@@ -111,6 +111,7 @@ func TestIDENT01NewSessionAtSignIn(t *testing.T) {
 	}
 }
 
+// IDENT-04, known as nOAuth: an address that a provider tells is no key.
 func TestIDENT04NoLinkByEmail(t *testing.T) {
 	w := newWorld(t)
 	w.gh.exchange = func(provider.CallbackRequest) (*provider.Identity, error) {
@@ -200,6 +201,7 @@ func TestAuthorize(t *testing.T) {
 	})
 }
 
+// COOK-10: servers refuse long headers, as Caddy does since 4fd8c87f5.
 func TestCOOK10LargeSessions(t *testing.T) {
 	groups := func(n int) []any {
 		var list []any

@@ -74,6 +74,7 @@ func directiveCount(res response) int {
 	return 6
 }
 
+// GHSA-gmfg was a policy that let scripts in.
 func TestUI01Headers(t *testing.T) {
 	r := newRenderer(t)
 	for name, f := range somePages() {
@@ -150,6 +151,7 @@ func TestUI03ReflectedError(t *testing.T) {
 	}
 }
 
+// caddy-security #273 showed values as they were.
 func TestUI04HostileValues(t *testing.T) {
 	r := newRenderer(t)
 	for kind, s := range hostile {

@@ -147,7 +147,7 @@ func TestLies(t *testing.T) {
 		{"no type", func(op *evilOP) { op.header = map[string]any{"typ": nil} }, ""},
 
 		{"at_hash right", func(op *evilOP) { op.claims = set("at_hash", atHash(evilAccess)) }, ""},
-		{"TOKEN-20 oidcc-client-test-invalid-athash", func(op *evilOP) { op.claims = set("at_hash", atHash("another")) }, ReasonIDToken},
+		{"TOKEN-20 CVE-2026-28498 oidcc-client-test-invalid-athash", func(op *evilOP) { op.claims = set("at_hash", atHash("another")) }, ReasonIDToken},
 		{"TOKEN-20 at_hash no string", func(op *evilOP) { op.claims = set("at_hash", true) }, ReasonIDToken},
 		{"TOKEN-20 at_hash empty", func(op *evilOP) { op.claims = set("at_hash", "") }, ReasonIDToken},
 

@@ -123,6 +123,7 @@ func TestFloodDoesNotForget(t *testing.T) {
 	}
 }
 
+// CVE-2026-45364 counted each spelling of an IPv6 address by itself.
 func TestBRUTE03(t *testing.T) {
 	t.Run("BRUTE-03 rate limit key aliases", func(t *testing.T) {
 		for _, same := range [][]string{
