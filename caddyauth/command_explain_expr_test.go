@@ -9,7 +9,8 @@ import (
 )
 
 // TestExplainLogOfExpressions replays refusals of expressions: what these read is in
-// the log or, where it may be a secret, asked for.
+// the log or, where it may be a secret, asked for. Each refuses for the value alone, so
+// that the replay is another decision if the value is lost.
 func TestExplainLogOfExpressions(t *testing.T) {
 	s := start(t, `
 http://localhost:{PORT} {
@@ -17,10 +18,13 @@ http://localhost:{PORT} {
 		secret `+secret+`
 		provider dev
 		allow any
-		allow /method/* expr `+"`request.method == 'GET' && request.host == 'localhost' && request.path == '/method/y' && request.remote_ip == '127.0.0.1'`"+`
-		allow /name/* expr `+"`user.name == 'Name of bob' || user.email == 'bob@example.com'`"+`
-		allow /acr/* expr `+"`session.acr == 'gold' && session.auth_time > timestamp('2020-01-01T00:00:00Z')`"+`
-		allow /field/* expr `+"`request.headers[?'x-key'].orValue('') == 'k' && request.query.?q.orValue('') == '1'`"+`
+		allow /method/* expr `+"`request.method != 'POST' || request.host != 'localhost' || request.path != '/method/x' || request.remote_ip != '127.0.0.1'`"+`
+		allow /name/* expr `+"`user.name != 'Name of eve'`"+`
+		allow /mail/* expr `+"`user.email != 'eve@example.com'`"+`
+		allow /image/* expr `+"`user.image != 'https://example.com/eve.png'`"+`
+		allow /acr/* expr `+"`session.acr != 'silver'`"+`
+		allow /time/* expr `+"`session.auth_time < timestamp('2020-01-01T00:00:00Z')`"+`
+		allow /field/* expr `+"`request.headers[?'x-key'].orValue('') != 'k' || request.query.?q.orValue('') != '2'`"+`
 		deny /field/* expr `+"`request.headers[?'x-key'].orValue('') == 'bad'`"+`
 		allow /plan/* expr `+"`session.claims.plan == 'pro'`"+`
 		deny /unsafe/* expr `+"`request.method != 'GET'`"+`
@@ -29,7 +33,7 @@ http://localhost:{PORT} {
 }
 `)
 	eve := person("eve", map[string]any{"acr": "silver"})
-	eve["plan"] = "hidden-claim"
+	eve["plan"], eve["picture"] = "hidden-claim", "https://example.com/eve.png"
 	cookie := "Cookie: " + signedIn(t, eve)
 	c := caddyCommand{t, t.TempDir()}
 	config, log := filepath.Join(c.home, "Caddyfile"), filepath.Join(c.home, "log")
@@ -44,9 +48,12 @@ http://localhost:{PORT} {
 	}{
 		{"what the log has of the request", "POST /method/x", "X-No: 1", "allow /method/* expr", nil, "", false},
 		{"the method of a deny", "DELETE /unsafe/x", "X-No: 1", "deny /unsafe/* expr", nil, "", false},
-		{"what a rule reads of the person", "GET /name/x", "X-No: 1", "allow /name/* expr", nil, "", false},
+		{"the name", "GET /name/x", "X-No: 1", "allow /name/* expr", nil, "", false},
+		{"the address", "GET /mail/x", "X-No: 1", "allow /mail/* expr", nil, "", false},
+		{"the image", "GET /image/x", "X-No: 1", "allow /image/* expr", nil, "", false},
 		{"how they signed in", "GET /acr/x", "X-No: 1", "allow /acr/* expr", nil, "", false},
-		{"a field and the query", "GET /field/x?q=2&code=hidden-code", "X-Key: k", "allow /field/* expr", nil, "reads request.headers and request.query, " + note + ": add --header and --query", false},
+		{"when they signed in", "GET /time/x", "X-No: 1", "allow /time/* expr", nil, "", false},
+		{"a field and the query", "GET /field/x?q=2&code=hidden-code", "X-Key: k", "allow /field/* expr", nil, "reads request.headers and request.query, " + note + ": add --header and --query", true},
 		{"a field and the query, given", "GET /field/x?q=2&code=hidden-code", "X-Key: k", "allow /field/* expr", []string{"--query", "q=2", "--header", "X-Key: k"}, "", false},
 		{"a field, and not the query", "GET /field/x?q=2", "X-Key: bad", "deny /field/* expr", []string{"--header", "X-Key: bad"}, "reads request.query, " + note + ": add --query", false},
 		{"a denied field, not given", "GET /field/x?q=2", "X-Key: bad", "deny /field/* expr", nil, "reads request.headers, " + note + ": add --header", true},
