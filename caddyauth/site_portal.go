@@ -8,11 +8,15 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyauth/gateway/caddyauth/authapi"
+	"github.com/caddyauth/gateway/caddyauth/gate"
 	"github.com/caddyauth/gateway/caddyauth/internal/loopback"
+	"github.com/caddyauth/gateway/caddyauth/provider"
+	"github.com/caddyauth/gateway/caddyauth/session"
 )
 
 // portalOff is the value of Config.Portal that undoes the global option's.
@@ -107,7 +111,12 @@ func (s *site) portalOptions() *authapi.PortalOptions {
 	if s.portal == nil {
 		return nil
 	}
-	return &authapi.PortalOptions{Is: s.portal.is, URL: s.portalURL, Own: s.portal.own, Member: s.memberAt}
+	return &authapi.PortalOptions{Is: s.portal.is, URL: s.portalURL, Own: s.portal.own, Member: s.memberAt, Meets: meets}
+}
+
+// meets is the gate's word on whether a sign-in is recent and strong enough.
+func meets(s *session.Session, need provider.StepUp, at time.Time) bool {
+	return gate.Requirement{MaxAge: need.MaxAge, ACR: need.ACR}.Met(s, at)
 }
 
 // isMember reports whether sign-ins happen on another site of the portal's.
@@ -154,12 +163,10 @@ func (s *site) settlePortal() error {
 		return fmt.Errorf("'portal' on the site %s: over http, anybody on the way could take sessions along: only names such as app.localhost may", s.canonical.origin)
 	}
 	p.site = s.app.portalSite(p)
-	switch {
-	case p.site == s:
+	switch p.site {
+	case s:
 		return nil
-	case len(s.config.StepUp) > 0:
-		return errors.New("'step_up' does not reach through a portal: set 'portal off' on this site, or leave it out")
-	case p.site == nil:
+	case nil:
 		return s.checkFarPortal()
 	}
 	return s.checkNearPortal()

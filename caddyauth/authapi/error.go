@@ -32,8 +32,13 @@ func (q *request) showError(code string) {
 		name = p.Info().Name
 	}
 	q.writeCookies()
-	q.api.opts.Page.Error(q.w, q.r, page.Error{
+	v := page.Error{
 		Common: q.common(), Code: code, Reason: string(n.reason), Reference: n.reference,
 		Account: n.account, ProviderName: name,
-	})
+	}
+	if h := q.pendingHandoff(); h != nil {
+		// Whoever is on the way to a member has nothing to look for at the portal.
+		v.Common, v.CallbackURL, v.Site = q.destination(v.Common), q.callbackURL, h.origin
+	}
+	q.api.opts.Page.Error(q.w, q.r, v)
 }

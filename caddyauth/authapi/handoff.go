@@ -1,10 +1,12 @@
 package authapi
 
 import (
+	"strings"
 	"time"
 
 	"github.com/caddyauth/gateway/caddyauth/cookie"
 	"github.com/caddyauth/gateway/caddyauth/jwt"
+	"github.com/caddyauth/gateway/caddyauth/provider"
 )
 
 const (
@@ -31,6 +33,9 @@ type handoff struct {
 	user string
 	// fresh asks for a sign-in, whoever is signed in at the portal.
 	fresh bool
+	// stepUp is what the member asks for beyond a sign-in, nil if nothing. The member
+	// judges by its session whether it got that.
+	stepUp *provider.StepUp
 	// own: see PortalOptions.
 	own bool
 
@@ -56,6 +61,9 @@ func (h *handoff) claims() map[string]any {
 		if on {
 			claims[name] = true
 		}
+	}
+	if h.stepUp != nil {
+		claims["maxAge"], claims["acr"] = int64(h.stepUp.MaxAge/time.Second), strings.Join(h.stepUp.ACR, " ")
 	}
 	if h.id != "" {
 		claims["since"], claims["until"] = h.since, h.expires
@@ -83,6 +91,11 @@ func (h *handoff) take(name string, v jwt.Value) bool {
 		h.fresh = v.Bool()
 	case "own":
 		h.own = v.Bool()
+	case "maxAge":
+		seconds, _ := v.Int()
+		h.improve().MaxAge = time.Duration(seconds) * time.Second
+	case "acr":
+		h.improve().ACR = strings.Fields(v.String())
 	case "since":
 		h.since, _ = v.Int()
 	case "until":
@@ -97,6 +110,14 @@ func (h *handoff) take(name string, v jwt.Value) bool {
 		return false
 	}
 	return true
+}
+
+// improve makes it one that asks for more than a sign-in.
+func (h *handoff) improve() *provider.StepUp {
+	if h.stepUp == nil {
+		h.stepUp = new(provider.StepUp)
+	}
+	return h.stepUp
 }
 
 // open unseals claims that live for a limited time. It returns why they are no

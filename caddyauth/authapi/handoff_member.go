@@ -70,6 +70,7 @@ func (q *request) toPortal(p provider.Provider, extra url.Values) {
 	h := handoff{
 		portal: q.api.opts.Portal.URL(), origin: q.site.Origin, base: q.site.BasePath,
 		provider: a.provider, callbackURL: q.callbackURL, binding: bindingOf(a.value), own: q.api.opts.Portal.Own,
+		stepUp: q.stepUp,
 	}
 	if h.params = extra.Encode(); len(h.params) > maxParams {
 		h.params = ""
@@ -83,9 +84,10 @@ func (q *request) toPortal(p provider.Provider, extra url.Values) {
 		rest = append(rest, earlier)
 	}
 	// Whoever is signed in here and comes to sign in wants something else than what
-	// there is.
+	// there is, unless it is a page that asks for more: a sign-in at the portal may do
+	// that is newer than the one here.
 	if s, err := q.api.opts.Sessions.Read(q.r.Context(), q.r.Header, &q.jar.names); err == nil {
-		h.fresh, h.user = true, s.Evidence.User
+		h.fresh, h.user = h.fresh || q.stepUp == nil, s.Evidence.User
 	}
 	h.fresh = h.fresh || extra.Has("prompt") || extra.Has("max_age") || extra.Has("acr_values")
 	start, err := jwt.SealClaims(q.api.starts, h.claims(), q.now, startAge)
@@ -182,6 +184,10 @@ func (q *request) useCode(token string) (c code, why string, err error) {
 	row, err := q.api.opts.Store.UseVerificationToken(q.r.Context(), codeIdentifier(c.to), codeHash(token))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
+		if why == "" && c.to == q.base && q.setOut(c) {
+			// This browser is on its way, and has not been let in.
+			return c, handoffUnknown, nil
+		}
 		return c, cmp.Or(why, handoffUsed), nil
 	case err != nil:
 		return c, "", err
@@ -228,7 +234,11 @@ func (q *request) setHandoff(attempts []attempt) {
 // anybody else gets the page, which starts nothing by itself: a browser that keeps
 // no cookies would go round in circles.
 func (q *request) restart(why string) {
-	q.refused(why)
+	hint := zap.Skip()
+	if why == handoffUnknown {
+		hint = zap.String("hint", "unknown or used: do the portal and this site share one store?")
+	}
+	q.refused(why, hint)
 	if q.live() {
 		q.redirect(q.callbackURL)
 		return

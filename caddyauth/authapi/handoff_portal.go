@@ -32,6 +32,7 @@ func (q *request) acceptStart() {
 		return
 	}
 	if !q.mayBegin() {
+		q.pend(&h) // so that the page knows where the person comes from
 		q.setRetryAfter(retryAfter)
 		q.fail(failure{kind: kindStart, reason: ReasonTooManyAttempts, provider: h.provider})
 		return
@@ -95,13 +96,26 @@ func (q *request) portalSession() (*session.Session, error) {
 }
 
 // suits reports whether a session does for a handoff without any question: it is by
-// the provider that was asked for, and the rules admit the person.
+// the provider that was asked for, recent and strong enough, and the rules admit the
+// person.
 func (q *request) suits(h *handoff, s *session.Session) bool {
-	if s == nil || !q.by(s, h.provider) || !h.own && !q.authorizes(s) {
+	if s == nil || !q.by(s, h.provider) || !q.meets(h, s) || !h.own && !q.authorizes(s) {
 		return false
 	}
 	m, known := q.memberAt(h)
 	return !known || m.Admits == nil || m.Admits(s)
+}
+
+// meets reports whether a session is what a member asks for beyond a sign-in. It has
+// to be the same person's, or asking for more would change accounts without a word,
+// and it has to last until the code is there: a member that finds it too old sends
+// the browser back at once.
+func (q *request) meets(h *handoff, s *session.Session) bool {
+	if h.stepUp == nil {
+		return true
+	}
+	meets := q.api.opts.Portal.Meets
+	return meets != nil && s.Evidence.User == h.user && meets(s, *h.stepUp, q.now.Add(codeAge))
 }
 
 // by reports whether somebody signed in with a provider, which may be their passkey.
@@ -114,20 +128,30 @@ func (q *request) by(s *session.Session, id string) bool {
 
 // signInFor begins a sign-in at the portal that goes on to the member.
 func (q *request) signInFor(h handoff, p provider.Provider) {
-	h.id = base64.RawURLEncoding.EncodeToString(q.api.randomBytes(8))
-	h.since, h.expires = q.now.UnixMilli(), q.now.Add(checkAge).Unix()
-	q.keep(h)
-	q.callbackURL = q.base + "/" + actionHandoff + "?continue=" + h.id
-	q.set(q.newCookie(q.jar.names.CallbackURL, q.callbackURL))
+	q.pend(&h)
 	if p, ok := p.(provider.OAuth); ok {
 		params, err := url.ParseQuery(h.params)
 		if err != nil {
 			params = nil // the member has encoded it, so it is not
 		}
+		q.stepUp = h.stepUp
 		q.start(p, params)
 		return
 	}
+	if h.stepUp != nil {
+		q.signInAgain()
+		return
+	}
 	q.redirect(q.base + "/signin?callbackUrl=" + q.api.contract.encode(q.callbackURL))
+}
+
+// pend notes a handoff that a sign-in here comes before, and has that lead back to it.
+func (q *request) pend(h *handoff) {
+	h.id = base64.RawURLEncoding.EncodeToString(q.api.randomBytes(8))
+	h.since, h.expires = q.now.UnixMilli(), q.now.Add(checkAge).Unix()
+	q.keep(*h)
+	q.callbackURL = q.base + "/" + actionHandoff + "?continue=" + h.id
+	q.set(q.newCookie(q.jar.names.CallbackURL, q.callbackURL))
 }
 
 const (
@@ -168,7 +192,7 @@ func (q *request) mayLink(u store.User) bool {
 	if !q.atPortal() {
 		return true
 	}
-	if q.flow == nil || q.flow.id == "" {
+	if q.flow == nil || q.flow.id == "" || q.flow.improves() {
 		return false // without any check, nobody knows who began it, and for what
 	}
 	rest, marked := strings.CutPrefix(q.flow.id, handoffMark)

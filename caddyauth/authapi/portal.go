@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/caddyauth/gateway/caddyauth/internal/safeurl"
 	"github.com/caddyauth/gateway/caddyauth/jwt"
 	"github.com/caddyauth/gateway/caddyauth/page"
+	"github.com/caddyauth/gateway/caddyauth/provider"
 	"github.com/caddyauth/gateway/caddyauth/session"
 )
 
@@ -35,6 +37,11 @@ type PortalOptions struct {
 	// Own says that this member has rules of its own for who may sign in, which
 	// count in place of the portal's.
 	Own bool
+
+	// Meets reports whether a session of the portal's is by a sign-in that will still be
+	// recent and strong enough at that time. Whoever has such a session is not asked
+	// for another one. Default: none is.
+	Meets func(s *session.Session, need provider.StepUp, at time.Time) bool
 
 	// Member is what the portal knows of the site at an origin. Known is false for
 	// sites elsewhere: that a start is sealed has to do for those. Default: nothing
@@ -204,7 +211,8 @@ func (q *request) refused(why string, more ...zap.Field) (reference string) {
 const (
 	handoffInvalid  = "invalid"  // not sealed with our secret, or for this purpose
 	handoffExpired  = "expired"  // too old
-	handoffUsed     = "used"     // or never there: of two, one wins
+	handoffUsed     = "used"     // of two, one wins
+	handoffUnknown  = "unknown"  // or used by somebody else just now: see restart
 	handoffHost     = "host"     // made for another host or base path
 	handoffBrowser  = "browser"  // this is not the browser that set out
 	handoffMember   = "member"   // the site is none of this portal's

@@ -224,6 +224,9 @@ func (q *request) start(p provider.OAuth, extra url.Values) {
 		q.toPortal(p, extra)
 		return
 	}
+	if h := q.pendingHandoff(); h != nil && q.stepUp == nil {
+		q.stepUp = h.stepUp // whatever way the person chooses on the page
+	}
 	id := p.Info().ID
 	before := len(q.cookies)
 	state, verifier, nonce := q.begin(p)

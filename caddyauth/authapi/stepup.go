@@ -47,7 +47,9 @@ const (
 // more than their session has: to the provider of the session, which is asked to
 // take a fresh look (OpenID Connect Core, section 3.1.2.1: prompt, max_age,
 // acr_values), or to the sign-in page where it has none or the person used a form
-// or a passkey. They come back to the page.
+// or a passkey. They come back to the page. With a portal, that is where they sign
+// in, unless they are signed in there as the same person, with the same provider, and
+// that is enough: see PortalOptions.Meets.
 //
 // A provider may take no notice. What the person has just done in vain they are
 // not sent to do again: within a minute the answer is a page with status 403 that
@@ -71,16 +73,29 @@ func (a *API) StepUp(w http.ResponseWriter, r *http.Request, site Site, to StepU
 		return
 	}
 	q.init()
-	switch {
+	q.stepUp = &provider.StepUp{MaxAge: to.MaxAge, ACR: to.ACR}
+	switch way := q.wayOf(to.Session); {
+	case q.member() && way != nil:
+		q.signInAtPortal(way)
 	case p == nil:
 		q.signInAgain()
 	case !q.mayBegin():
 		q.setRetryAfter(retryAfter)
 		q.fail(failure{kind: kindStart, reason: ReasonTooManyAttempts, provider: p.Info().ID})
 	default:
-		q.stepUp = &provider.StepUp{MaxAge: to.MaxAge, ACR: to.ACR}
 		q.start(p, nil)
 	}
+}
+
+// wayOf is the provider that a session began with, which may be that of passkeys, nil
+// if there is none of it anymore.
+func (q *request) wayOf(s *session.Session) provider.Provider {
+	for _, p := range q.api.opts.Providers {
+		if q.by(s, p.Info().ID) {
+			return p
+		}
+	}
+	return nil
 }
 
 // stepUpProvider is who can be asked to take a fresh look, nil if nobody can.

@@ -12,6 +12,7 @@ type noticeModel struct {
 	Resend    *resendModel
 	Back      *actionModel // a plain link
 	Home      bool         // whether to link to the site's front page
+	Site      string       // the origin of that page, empty for the one at hand
 	Reference string
 }
 
@@ -98,8 +99,8 @@ func (r *Renderer) errorModel(v Error) *noticeModel {
 			m.say(hint)
 		}
 	}
-	m.Action = &actionModel{URL: m.link("signin", ""), Text: action}
-	m.Home = page == "error"
+	m.Action = &actionModel{URL: m.link("signin", v.CallbackURL), Text: action}
+	m.Home, m.Site = page == "error" || v.Site != "", v.Site
 	m.Reference = v.Reference
 	return m
 }

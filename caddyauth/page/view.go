@@ -132,6 +132,11 @@ type Error struct {
 	// ProviderName is what people call the provider that failed. Empty leaves
 	// it out.
 	ProviderName string
+	// CallbackURL is where another attempt leads in the end. It may be empty.
+	CallbackURL string
+	// Site is the origin that Host names if the person has come from another site
+	// than this one, who is to get back there. Empty means this one.
+	Site string
 }
 
 // VerifyRequest is the content of the page shown after a sign-in link was
