@@ -111,6 +111,7 @@ type code struct {
 	sid         string // the session at the portal
 	binding     string
 	callbackURL string
+	stepUp      bool   // whether the member has asked for more than a sign-in
 	claims      string // what the portal's session has besides, a JSON object
 }
 
@@ -124,6 +125,8 @@ func (c *code) take(name string, v jwt.Value) bool {
 		c.binding = v.String()
 	case "callbackUrl":
 		c.callbackURL = v.String()
+	case "stepUp":
+		c.stepUp = v.Bool()
 	case "claims":
 		c.claims = v.Raw()
 	default:
@@ -297,6 +300,8 @@ func (q *request) signInFrom(row store.SessionAndUser, c code) (*signIn, bool) {
 	}
 	e.Family = cmp.Or(e.Family, e.SID)
 	e.SID = session.NewID()
+	// A mark that is there for another member's sake says nothing here.
+	e.StepUp = e.StepUp && c.stepUp
 	user := storedUser(row.User)
 	return &signIn{
 		provider: p, user: user, profile: user, evidence: e, carried: rawClaims(cmp.Or(c.claims, "{}")),

@@ -233,6 +233,9 @@ func (q *request) handOver(h *handoff, s *session.Session) {
 	claims := map[string]any{
 		"to": h.member(), "sid": s.Key(), "binding": h.binding, "callbackUrl": h.callbackURL,
 	}
+	if h.stepUp != nil {
+		claims["stepUp"] = true
+	}
 	if carried := q.carriedClaims(s); carried != nil {
 		claims["claims"] = carried
 	}

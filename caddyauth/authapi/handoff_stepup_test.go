@@ -209,6 +209,30 @@ func TestHandoffStepUpInVain(t *testing.T) {
 	})
 }
 
+// What one member has asked for in vain is not held against another one.
+func TestHandoffStepUpMark(t *testing.T) {
+	p := newSteps(t, func(change ...func(*Options)) *library { return newLibrary(t, false, change...) })
+	v := p.visitor(t)
+	v.member.in(v.signIn(ada()))
+	p.clock.add(time.Hour)
+	v.walk(v.member.stepUp(StepUpRequest{MaxAge: time.Minute}), ada())
+	if !v.member.session().Evidence.StepUp {
+		t.Fatal("no mark")
+	}
+	next := p.visitor(t)
+	next.portal.jar = slices.Clone(v.portal.jar)
+	if s := next.member.in(next.signIn(nil)); s.Evidence.StepUp {
+		t.Errorf("%+v", s.Evidence)
+	}
+	ask := StepUpRequest{ACR: []string{"gold"}}
+	if r, asked := next.walk(next.member.stepUp(ask), ada()); asked != 1 || r.location() != vault {
+		t.Errorf("asked %d times, %d %s", asked, r.status, r.location())
+	}
+	if r := next.member.stepUp(ask); r.status != 403 {
+		t.Errorf("%d %s", r.status, r.location())
+	}
+}
+
 // Codes are no better because they are for a fresh sign-in.
 func TestHandoffStepUpCodes(t *testing.T) {
 	p := newSteps(t, func(change ...func(*Options)) *library { return newLibrary(t, false, change...) })
@@ -491,6 +515,8 @@ func TestHandoffErrorPage(t *testing.T) {
 		start := v.start("github")
 		for range 100 {
 			if r = v.portal.get("/handoff?" + start); !strings.HasPrefix(r.location(), idpURL) {
+				v = p.visitor(t) // who has not been here before
+				r = v.portal.get("/handoff?" + start)
 				page := v.portal.get(strings.TrimPrefix(r.location(), portalOrigin+testBase))
 				if page.location() != "" { // v4 explains it on the sign-in page
 					page = v.portal.get(strings.TrimPrefix(page.location(), portalOrigin+testBase))
