@@ -18,24 +18,28 @@ import (
 	_ "github.com/caddyauth/gateway/caddyauth/store/redis"
 )
 
-// TestPortalElsewhere has the portal in this process and its members in another one,
-// with the same store and the same secret.
-func TestPortalElsewhere(t *testing.T) {
-	for _, strategy := range []string{"jwt", "database"} {
-		t.Run(strategy, func(t *testing.T) {
-			redis := testdb.Redis(t)
-			here, there := freePort(t), freePort(t)
-			w := &portalWorld{t: t, auth: "https://auth.example.com:" + here, wiki: "https://wiki.example.com:" + there, shop: "https://shop.example.net:" + there}
-			w.own = w.auth
-			w.op = testop.Start(t, w.auth+"/api/auth/callback/op")
-			global := func(allow string) string {
-				return `caddyauth {
+// farPortal is a portal in this process with its members in another one.
+type farPortal struct {
+	*portalWorld
+	membersLog string
+}
+
+// newFarPortal starts them, with the same store and the same secret. The lines stand
+// in the block of the members.
+func newFarPortal(t *testing.T, store, strategy, lines string) *farPortal {
+	t.Helper()
+	here, there := freePort(t), freePort(t)
+	w := &portalWorld{t: t, auth: "https://auth.example.com:" + here, wiki: "https://wiki.example.com:" + there, shop: "https://shop.example.net:" + there}
+	w.own = w.auth
+	w.op = testop.Start(t, w.auth+"/api/auth/callback/op")
+	global := func(allow string) string {
+		return `caddyauth {
 		secret ` + secret + `
 		provider oidc ` + w.op.URL + ` as op {
 			client_id ` + w.op.ClientID + `
 			client_secret "` + w.op.ClientSecret + `"
 		}
-		store redis ` + redis.URL + `
+		store ` + store + `
 		portal ` + w.auth + `
 		session {
 			strategy ` + strategy + `
@@ -43,30 +47,52 @@ func TestPortalElsewhere(t *testing.T) {
 		` + allow + `
 		limit off
 	}`
-			}
-			w.server = &server{t: t, Port: here, Log: filepath.Join(t.TempDir(), "caddy.log")}
-			if err := w.load(global("allow any"), "https://auth.example.com:{PORT} {\n\ttls "+certificate(t, "auth.example.com")+"\n\tcaddyauth\n}\n"); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(stopCaddy(t))
-			// Nothing like it is in this process, so that the portal knows no member.
-			members := `https://wiki.example.com:{PORT}, https://shop.example.net:{PORT} {
+	}
+	w.server = &server{t: t, Port: here, Log: filepath.Join(t.TempDir(), "caddy.log")}
+	if err := w.load(global("allow any"), "https://auth.example.com:{PORT} {\n\ttls "+certificate(t, "auth.example.com")+"\n\tcaddyauth\n}\n"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stopCaddy(t))
+	// Nothing like it is in this process, so that the portal knows no member.
+	members := `https://wiki.example.com:{PORT}, https://shop.example.net:{PORT} {
 	log
 	tls ` + certificate(t, "wiki.example.com", "shop.example.net") + `
 	caddyauth {
 		allow user id-alice
+		` + lines + `
 	}
 	respond "{http.request.host} {http.auth.user.email}"
 }
 `
-			log := startMembers(t, there, global(""), members)
-			w.awaitCertificates()
+	log := startMembers(t, there, global(""), members)
+	w.awaitCertificates()
+	return &farPortal{w, log}
+}
 
-			b := w.browser()
-			b.Transport.(*http.Transport).DialContext = func(ctx context.Context, _, addr string) (net.Conn, error) {
-				_, port, _ := net.SplitHostPort(addr)
-				return new(net.Dialer).DialContext(ctx, "tcp", "127.0.0.1:"+port)
+// farBrowser reaches every host at its own port.
+func (w *farPortal) farBrowser() *browser {
+	b := w.browser()
+	b.Transport.(*http.Transport).DialContext = func(ctx context.Context, _, addr string) (net.Conn, error) {
+		_, port, _ := net.SplitHostPort(addr)
+		return new(net.Dialer).DialContext(ctx, "tcp", "127.0.0.1:"+port)
+	}
+	return b
+}
+
+// TestPortalElsewhere has the portal in this process and its members in another one.
+func TestPortalElsewhere(t *testing.T) {
+	for _, c := range []struct{ name, strategy string }{
+		{"redis", "jwt"}, {"redis", "database"}, {"postgres", "jwt"}, {"postgres", "database"},
+	} {
+		t.Run(c.name+" "+c.strategy, func(t *testing.T) {
+			kept := ""
+			if c.name == "redis" {
+				kept = "redis " + testdb.Redis(t).URL
+			} else {
+				kept = "postgres " + testdb.Postgres(t).DSN
 			}
+			w := newFarPortal(t, kept, c.strategy, "")
+			b := w.farBrowser()
 			if a := w.signInAt(b, w.wiki, "alice", "/x"); a.body != "wiki.example.com "+aliceMail {
 				t.Fatalf("the first: %s %s %s", a.Status, a.Request.URL, a.body)
 			}
@@ -83,13 +109,12 @@ func TestPortalElsewhere(t *testing.T) {
 			w.wantNobody(b)
 
 			// The portal's rules admit bob, the member's do not.
-			stranger := w.browser()
-			stranger.Transport = b.Transport
+			stranger := w.farBrowser()
 			if a := w.signInAt(stranger, w.wiki, "bob", "/"); !strings.HasPrefix(a.Request.URL.String(), w.wiki) || !strings.Contains(a.Request.URL.RawQuery, "AccessDenied") {
 				t.Errorf("bob at the wiki: %s", a.Request.URL)
 			}
 			w.wantSession(stranger, w.wiki, "")
-			text, err := os.ReadFile(log)
+			text, err := os.ReadFile(w.membersLog)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -159,7 +159,7 @@ func (q *request) redeem() {
 		return
 	}
 	if why != "" {
-		q.restart(why)
+		q.restart(why, q.strayed(c, why))
 		return
 	}
 	q.finishHandoff(c)
@@ -187,10 +187,6 @@ func (q *request) useCode(token string) (c code, why string, err error) {
 	row, err := q.api.opts.Store.UseVerificationToken(q.r.Context(), codeIdentifier(c.to), codeHash(token))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		if why == "" && c.to == q.base && q.setOut(c) {
-			// This browser is on its way, and has not been let in.
-			return c, handoffUnknown, nil
-		}
 		return c, cmp.Or(why, handoffUsed), nil
 	case err != nil:
 		return c, "", err
@@ -215,6 +211,16 @@ func (q *request) setOut(c code) bool {
 	return false
 }
 
+// strayed is what the log adds about a code that the store does not have, although it
+// is in time, for this site, and in a browser that is still on its way: of one that
+// has let it in, it would have nothing left.
+func (q *request) strayed(c code, why string) zap.Field {
+	if why != handoffUsed || c.to != q.base || !q.setOut(c) {
+		return zap.Skip()
+	}
+	return zap.String("hint", "unknown or used: do the portal and this site share one store?")
+}
+
 // finishHandoff forgets an attempt that has come to its end.
 func (q *request) finishHandoff(c code) {
 	var rest []attempt
@@ -236,12 +242,8 @@ func (q *request) setHandoff(attempts []attempt) {
 // restart answers a code that is no good. Nothing happens to whoever is signed in;
 // anybody else gets the page, which starts nothing by itself: a browser that keeps
 // no cookies would go round in circles.
-func (q *request) restart(why string) {
-	hint := zap.Skip()
-	if why == handoffUnknown {
-		hint = zap.String("hint", "unknown or used: do the portal and this site share one store?")
-	}
-	q.refused(why, hint)
+func (q *request) restart(why string, more ...zap.Field) {
+	q.refused(why, more...)
 	if q.live() {
 		q.redirect(q.callbackURL)
 		return

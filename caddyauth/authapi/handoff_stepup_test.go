@@ -267,7 +267,7 @@ func TestHandoffStepUpCodes(t *testing.T) {
 	b := elsewhere.browser(t)
 	b.jar = slices.Clone(v.member.jar)
 	refused(handoffHost, b.get("/handoff?"+foreign))
-	refused(handoffUnknown, v.redeem(foreign)) // it is gone, and this browser is still on its way
+	refused(handoffUsed, v.redeem(foreign)) // it is gone, and this browser is still on its way
 
 	stolen := code()
 	p.logs.TakeAll()
@@ -299,7 +299,7 @@ func TestHandoffTwoStores(t *testing.T) {
 	if len(lines) != 1 || lines[0].ContextMap()["hint"] != "unknown or used: do the portal and this site share one store?" {
 		t.Errorf("%+v", lines)
 	}
-	v.wantNone(r, handoffUnknown)
+	v.wantNone(r, handoffUsed)
 	p.shelf.Driver = there
 	v.member.in(v.redeem(v.code(v.start("github"), ada())))
 	// Of one that was used the browser has nothing left.

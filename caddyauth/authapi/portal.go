@@ -211,8 +211,7 @@ func (q *request) refused(why string, more ...zap.Field) (reference string) {
 const (
 	handoffInvalid  = "invalid"  // not sealed with our secret, or for this purpose
 	handoffExpired  = "expired"  // too old
-	handoffUsed     = "used"     // of two, one wins
-	handoffUnknown  = "unknown"  // or used by somebody else just now: see restart
+	handoffUsed     = "used"     // or never there: of two, one wins
 	handoffHost     = "host"     // made for another host or base path
 	handoffBrowser  = "browser"  // this is not the browser that set out
 	handoffMember   = "member"   // the site is none of this portal's
