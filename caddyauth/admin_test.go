@@ -33,13 +33,15 @@ func startAdmin(t testing.TB, config string) (*server, adminAPI) {
 func startAdminWith(t testing.TB, a adminAPI, global, config string) (*server, adminAPI) {
 	t.Helper()
 	s := startWith(t, a.global()+"\n"+global, config)
-	t.Cleanup(func() {
-		// Stopping Caddy leaves the endpoint where it is.
-		if err := caddy.Load([]byte(`{"admin": {"disabled": true, "config": {"persist": false}}}`), true); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(a.end)
 	return s, a
+}
+
+// end closes the endpoint, which stopping Caddy leaves where it is.
+func (a adminAPI) end() {
+	if err := caddy.Load([]byte(`{"admin": {"disabled": true, "config": {"persist": false}}}`), true); err != nil {
+		a.t.Error(err)
+	}
 }
 
 // global is the global option that turns it on.

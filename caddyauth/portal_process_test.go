@@ -22,6 +22,8 @@ import (
 type farPortal struct {
 	*portalWorld
 	membersLog string
+	// What the portal was started with.
+	portalGlobal, portalSite string
 }
 
 // newFarPortal starts them, with the same store and the same secret. The lines stand
@@ -49,7 +51,9 @@ func newFarPortal(t *testing.T, store, strategy, lines string) *farPortal {
 	}`
 	}
 	w.server = &server{t: t, Port: here, Log: filepath.Join(t.TempDir(), "caddy.log")}
-	if err := w.load(global("allow any"), "https://auth.example.com:{PORT} {\n\ttls "+certificate(t, "auth.example.com")+"\n\tcaddyauth\n}\n"); err != nil {
+	f := &farPortal{portalWorld: w, portalGlobal: global("allow any")}
+	f.portalSite = "https://auth.example.com:{PORT} {\n\ttls " + certificate(t, "auth.example.com") + "\n\tcaddyauth\n}\n"
+	if err := w.load(f.portalGlobal, f.portalSite); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(stopCaddy(t))
@@ -64,9 +68,9 @@ func newFarPortal(t *testing.T, store, strategy, lines string) *farPortal {
 	respond "{http.request.host} {http.auth.user.email}"
 }
 `
-	log := startMembers(t, there, global(""), members)
+	f.membersLog = startMembers(t, there, global(""), members)
 	w.awaitCertificates()
-	return &farPortal{w, log}
+	return f
 }
 
 // farBrowser reaches every host at its own port.

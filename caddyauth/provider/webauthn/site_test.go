@@ -86,6 +86,9 @@ func (s *site) load() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	// Caddy stops the old servers in the background: they may take a connection for a
+	// moment after Load has returned.
+	time.Sleep(50 * time.Millisecond)
 }
 
 // writeUsers writes the users file: carol, with further lines about her.
@@ -166,6 +169,12 @@ func (b *browser) post(path string, form url.Values) string {
 // passkey goes through a ceremony with a device and returns where that leads.
 func (b *browser) passkey(action string, d *testkey.Device) string {
 	b.t.Helper()
+	return b.passkeyTo(action, d, b.origin+"/done")
+}
+
+// passkeyTo is passkey for a page to go on to.
+func (b *browser) passkeyTo(action string, d *testkey.Device, page string) string {
+	b.t.Helper()
 	var answer struct {
 		Options struct {
 			Challenge, RPID string
@@ -190,7 +199,7 @@ func (b *browser) passkey(action string, d *testkey.Device) string {
 		}
 		data = d.Get(o.Challenge)
 	}
-	return b.post("/callback/passkey", url.Values{"action": {action}, "data": {string(data)}, "callbackUrl": {b.origin + "/done"}})
+	return b.post("/callback/passkey", url.Values{"action": {action}, "data": {string(data)}, "callbackUrl": {page}})
 }
 
 // wantIn makes sure that a page is shown to carol.
