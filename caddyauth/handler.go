@@ -15,7 +15,6 @@ import (
 	"github.com/caddyauth/gateway/caddyauth/bearer"
 	"github.com/caddyauth/gateway/caddyauth/cookie"
 	"github.com/caddyauth/gateway/caddyauth/gate"
-	"github.com/caddyauth/gateway/caddyauth/session"
 	"github.com/caddyauth/gateway/caddyauth/store"
 )
 
@@ -122,26 +121,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.serveAPI(w, r, &url.URL{Path: s.basePath + "/portal", RawQuery: original.RawQuery})
 		return nil
 	}
-	read := func() (*session.Session, error) { return s.read(r) }
-	d := s.policy.Decide(r, original, read)
-	var renewed []cookie.Cookie
-	if d.Action == gate.Pass && d.Session != nil {
-		if renewed = s.renew(r, original, d.Session); renewed != nil {
-			// A callback may have ended the session instead.
-			d = s.policy.Decide(r, original, read)
+	j := s.judge(r, original, true)
+	if j.Action != gate.Pass {
+		for _, c := range j.cookies {
+			setCookie(w, c)
 		}
+		return h.refuse(w, r, j.Decision, original)
 	}
-	d = s.guardSocket(r, d)
-	if d.Action == gate.Pass && s.forwards(r, d) {
-		d, renewed, next = h.forward(r, d, renewed, read, next)
-	}
-	if d.Action != gate.Pass {
-		for _, c := range renewed {
-			w.Header().Add("Set-Cookie", c.String())
-		}
-		return h.refuse(w, r, d, original)
-	}
-	return h.pass(w, r, d, renewed, next)
+	return h.pass(w, r, j, next)
 }
 
 // originalURL is the URL as the client sent it, before other handlers changed
@@ -212,18 +199,21 @@ func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, err error)
 
 // pass hands a request on, with the identity of whoever is signed in and, on the
 // way back, the cookies of a renewed session.
-func (h *Handler) pass(w http.ResponseWriter, r *http.Request, d gate.Decision, renewed []cookie.Cookie, next caddyhttp.Handler) error {
-	s := h.site
+func (h *Handler) pass(w http.ResponseWriter, r *http.Request, j judgement, next caddyhttp.Handler) error {
+	s, d := h.site, j.Decision
 	if d.Err != nil && !errors.Is(d.Err, store.ErrUnavailable) && !errors.Is(d.Err, bearer.ErrUnavailable) {
 		h.log.Warn("a request passes although something failed", zap.String("reason", string(d.Reason)), zap.Error(d.Err))
 	}
-	rules := gate.ResponseRules{Private: d.Session != nil || d.Candidate != nil, Owned: s.ownedCookie, Cookies: renewed, CORS: d.CORS, VaryOrigin: d.VaryOrigin}
+	rules := gate.ResponseRules{Private: d.Session != nil || d.Candidate != nil, Owned: s.ownedCookie, Cookies: j.cookies, CORS: d.CORS, VaryOrigin: d.VaryOrigin}
 	if d.Session != nil {
 		s.headers.Set(r.Header, d.Session)
 		s.assert(r, d.Session)
 	}
 	s.introduce(r, d)
 	s.present(r, d.Session)
+	if j.forwards {
+		s.putToken(r.Header, j.token) // last of all: it may take the place of what was stripped
+	}
 	return s.serve(w, r, rules, d.Session, next)
 }
 

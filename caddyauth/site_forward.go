@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/caddyauth/gateway/caddyauth/authapi"
 	"github.com/caddyauth/gateway/caddyauth/cookie"
 	"github.com/caddyauth/gateway/caddyauth/gate"
@@ -76,26 +74,6 @@ func keeper(k *grant.Keeper) authapi.Grants {
 func (s *site) forwards(r *http.Request, d gate.Decision) bool {
 	return s.tokenField != "" && d.Session != nil && d.Session.PAT == nil && !d.Session.Bearer &&
 		len(cookie.Present(r.Header, s.cookieNames(r).Session)) > 0
-}
-
-// forward finds the access token of a request's session, and renews it if need be.
-// If the provider has withdrawn what it granted, the session is over and the
-// decision another one. Last of all, before the request is handed on, it puts the
-// token in place.
-func (h *Handler) forward(r *http.Request, d gate.Decision, renewed []cookie.Cookie, read func() (*session.Session, error), next caddyhttp.Handler) (gate.Decision, []cookie.Cookie, caddyhttp.Handler) {
-	s := h.site
-	e := s.engine.Load()
-	if e == nil || e.grants == nil {
-		return d, renewed, next
-	}
-	o := e.grants.Forward(r.Context(), r.Header, s.cookieNames(r), d.Session)
-	if o.Ended {
-		return s.policy.Decide(r, originalURL(r), read), o.Cookies, next
-	}
-	return d, append(renewed, o.Cookies...), caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		s.putToken(r.Header, o.Token)
-		return next.ServeHTTP(w, r)
-	})
 }
 
 // putToken sets the field, or removes it where there is no token: what a client

@@ -96,30 +96,18 @@ func warn(once *sync.Once, log *zap.Logger, message string, fields ...zap.Field)
 // decide asks the gate about the request, and answers.
 func (v *verify) decide(h *Handler, w http.ResponseWriter, probe *http.Request, e *engine, a asked, site gate.Site) {
 	s := h.site
-	read := func() (*session.Session, error) { return s.read(probe) }
-	d := s.policy.Decide(probe, probe.URL, read)
-	if d.Action == gate.Pass && d.Session != nil {
-		if renewed := s.renew(probe, probe.URL, d.Session); renewed != nil {
-			// Proxies carry one cookie to the browser, if any: half a session is none.
-			if len(renewed) == 1 {
-				setCookie(w, renewed[0])
-			}
-			// A callback may have ended the session instead.
-			d = s.policy.Decide(probe, probe.URL, read)
-		}
-	}
-	d = s.guardSocket(probe, d)
-	if d.Action == gate.Pass && s.store != nil && s.forwards(probe, d) {
-		// Without a store, a renewed token is in cookies, which may get lost.
-		o := e.grants.Forward(probe.Context(), probe.Header, s.cookieNames(probe), d.Session)
-		if o.Ended {
-			d = s.policy.Decide(probe, probe.URL, read)
-		} else {
-			s.putToken(w.Header(), o.Token)
-		}
+	// Without a store, a renewed access token is in cookies, which may get lost.
+	j := s.judge(probe, probe.URL, s.store != nil)
+	d := j.Decision
+	if len(j.cookies) == 1 {
+		// Proxies carry one cookie to the browser, if any: half a session is none.
+		setCookie(w, j.cookies[0])
 	}
 	if d.Action == gate.Pass {
 		s.assertTo(w.Header(), e, cmp.Or(site.From, site.Origin), probe.Method, probe.URL, d.Session)
+		if j.forwards {
+			s.putToken(w.Header(), j.token)
+		}
 		s.vouch(w.Header(), d.Session)
 		w.WriteHeader(http.StatusOK)
 		return
