@@ -129,6 +129,20 @@ func (t term) isPaths() bool {
 	return t != nil
 }
 
+// heads are those of the paths that the term closes.
+func (t term) heads() heads {
+	if !t.isPaths() {
+		return anyHead
+	}
+	var found heads
+	for i := range t {
+		for j := range t[i].path.patterns {
+			found |= t[i].path.patterns[j].heads()
+		}
+	}
+	return found
+}
+
 // evaluation asks matchers about every reading of one request.
 type evaluation struct {
 	r        *http.Request

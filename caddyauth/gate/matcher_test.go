@@ -2,6 +2,7 @@ package gate
 
 import (
 	"net/http"
+	"net/url"
 	"testing"
 )
 
@@ -197,6 +198,47 @@ func TestCompositeMatchers(t *testing.T) {
 	})
 }
 
+// A rule that heads rule out must be one whose paths do not match.
+func TestHeads(t *testing.T) {
+	texts := []string{
+		"/", "//", "/a", "/A", "/a/", "/ab", "/AB", "/aB/", "/abc", "/a1", "/aq", "/a!", "/é", "/É", "/e\u0301", "/k/", "/\u212a/", "/aı", "/aé", "/@b", "/`B", "/%b", "/a.",
+	}
+	matched, ruledOut := 0, 0
+	for _, text := range texts {
+		for _, pattern := range []string{text, text + "*", text + "/*", "*" + text, "*" + text + "*", text + "*x", "/[a]" + text + "*", "/?b"} {
+			m, err := NewPathMatcher(pattern)
+			if err != nil {
+				continue
+			}
+			for _, path := range append(texts, text+"/x", text+"/", "/x"+text) {
+				var rs readings
+				if err := rs.expand(&url.URL{Path: path}); err != nil {
+					t.Fatal(err)
+				}
+				e := evaluation{r: &http.Request{Method: "GET"}, readings: rs}
+				possible := newTerm(m).heads()&rs.heads() != 0
+				switch closes := e.closes(newTerm(m)); {
+				case closes && !possible:
+					t.Errorf("%s closes %s, which its heads rule out", pattern, path)
+				case closes:
+					matched++
+				case !possible:
+					ruledOut++
+				}
+			}
+		}
+	}
+	if matched < 500 || ruledOut < 500 {
+		t.Errorf("%d pairs match, %d are ruled out", matched, ruledOut)
+	}
+	if (&readings{overflow: true}).heads() != anyHead {
+		t.Error("readings that nobody has counted out have heads")
+	}
+	if newTerm(Both(paths(t, "/a/b"), matcherFunc(nil))).heads() != anyHead {
+		t.Error("a named matcher has heads")
+	}
+}
+
 // What a pattern opens it also closes, and it closes no less in another case.
 func FuzzPathMatcher(f *testing.F) {
 	for _, seed := range [][2]string{
@@ -214,6 +256,8 @@ func FuzzPathMatcher(f *testing.F) {
 		}
 		if rd := newReading(path, ""); !m.closes("GET", &rd) {
 			t.Errorf("%q opens %q and does not close it", pattern, path)
+		} else if rs := (readings{list: []reading{rd}}); newTerm(m).heads()&rs.heads() == 0 {
+			t.Errorf("%q opens %q, which its heads rule out", pattern, path)
 		}
 	})
 }

@@ -143,6 +143,29 @@ func (m *PathMatcher) MatchWithError(r *http.Request) (bool, error) {
 	return m.opens(r.Method, r.URL.Path), nil
 }
 
+// heads is a set of what paths begin with: a bit for each two characters behind the
+// first slash. Letters of ASCII have one bit whatever their case, and other
+// characters share the bits, so that a set can tell only what is not in it.
+type heads uint64
+
+const anyHead = ^heads(0)
+
+// headOf is the head of a path, which is any where it is too short to have one.
+func headOf(p string) heads {
+	if len(p) < 3 {
+		return anyHead
+	}
+	return 1 << (p[1]&0x1f ^ p[2]&0x1f<<1)
+}
+
+// heads are those of the paths that the pattern closes.
+func (pt *pattern) heads() heads {
+	if pt.kind != exact && pt.kind != prefix || pt.asWritten {
+		return anyHead
+	}
+	return headOf(pt.fold)
+}
+
 func (m *PathMatcher) opens(method, p string) bool {
 	if m.get && method != http.MethodGet && method != http.MethodHead {
 		return false

@@ -66,6 +66,8 @@ type scope struct {
 	everyone bool
 	// cheap says that the term consists of paths.
 	cheap bool
+	// heads are those of what the term closes: most rules are about other paths.
+	heads heads
 }
 
 // Compile prepares the policy for Decide.
@@ -105,7 +107,7 @@ func newScopes(word string, rules []Rule) ([]scope, error) {
 			i = len(scopes)
 			index[rule.Scope] = i
 			t := newTerm(rule.Matcher)
-			scopes = append(scopes, scope{term: t, cheap: t.isPaths()})
+			scopes = append(scopes, scope{term: t, cheap: t.isPaths(), heads: t.heads()})
 		}
 		scopes[i].rules = append(scopes[i].rules, compileRule(rule))
 		if rule.Subject == Any {
@@ -267,13 +269,22 @@ func readSession(read func() (*session.Session, error)) (*session.Session, Reaso
 
 // admits says whether every rule lets s pass, and which one does not.
 func (p *Policy) admits(e *evaluation, s *session.Session) (line string, reason Reason, ok bool) {
+	heads := e.readings.heads()
 	for i := range p.deny {
-		if line, hit := p.deny[i].asks(e, s, true); hit {
+		sc := &p.deny[i]
+		if sc.heads&heads == 0 {
+			continue
+		}
+		if line, hit := sc.asks(e, s, true); hit {
 			return line, ReasonDenied, false
 		}
 	}
 	for i := range p.allow {
-		if line, hit := p.allow[i].asks(e, s, false); hit {
+		sc := &p.allow[i]
+		if sc.heads&heads == 0 {
+			continue
+		}
+		if line, hit := sc.asks(e, s, false); hit {
 			return line, ReasonNotAllowed, false
 		}
 	}

@@ -191,6 +191,22 @@ func (rs *readings) add(path, rawPath string) {
 	rs.list = append(rs.list, newReading(path, rawPath))
 }
 
+// heads are those of all readings. What is folded may begin in any way.
+func (rs *readings) heads() heads {
+	if rs.overflow {
+		return anyHead
+	}
+	var found heads
+	for i := range rs.len() {
+		rd := rs.at(i)
+		if rd.folded {
+			return anyHead
+		}
+		found |= headOf(rd.path)
+	}
+	return found
+}
+
 func contains(list []string, s string) bool {
 	for _, t := range list {
 		if t == s {
