@@ -289,6 +289,82 @@ func TestResourceMetadata(t *testing.T) {
 	up.none(t)
 }
 
+// A site that takes access tokens and nothing else has nobody to send to sign in.
+func TestBearerOnly(t *testing.T) {
+	op, up := testissuer.New(t), newUpstream(t, nil)
+	s := startWith(t, trustLoopback, `
+http://localhost:{PORT} {
+	caddyauth {
+		secret `+secret+`
+		bearer {
+			issuer `+op.URL+`
+			audience orders
+		}
+		public /open
+		allow /ada/* user "bearer:`+op.URL+`#ada"
+		forward_auth
+		headers
+	}
+	reverse_proxy `+up.addr()+`
+}
+`)
+	grace := bearerField(op.Token(t, op.Claims("orders", map[string]any{"sub": "grace"})))
+	ada := bearerField(op.Token(t, op.Claims("orders", map[string]any{"sub": "ada"})))
+	browser := []string{"Accept: text/html", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"}
+	challenge := `Bearer realm="` + s.Base + `", resource_metadata="` + s.Base + `/.well-known/oauth-protected-resource"`
+	const required = `{"error":"SessionRequired","reference":"`
+	for _, c := range []struct {
+		name, line string
+		header     []string
+		status     int
+		challenge  string
+		body       string // the beginning
+	}{
+		{"a page", "GET /x", browser, 401, challenge, required},
+		{"a form", "POST /x", append(browser, "Content-Length: 0"), 401, challenge, required},
+		{"a script", "GET /x", nil, 401, challenge, required},
+		{"a session of another site's", "GET /x", []string{"Cookie: next-auth.session-token=" + seal(t, person("eve"), 0)}, 401, challenge, required},
+		{"a session token without evidence", "GET /x", []string{"Cookie: next-auth.session-token=" + seal(t, map[string]any{"sub": "1", "email": "eve@example.com"}, 0)}, 401, challenge, required},
+		{"a token", "GET /x", []string{grace}, 200, "", ""},
+		{"a token in a browser", "GET /x", append(browser, grace), 200, "", ""},
+		{"a token with the rule's subject", "GET /ada/x", []string{ada}, 200, "", ""},
+		{"a token that a rule refuses", "GET /ada/x", append(browser, grace), 403, `Bearer realm="` + s.Base + `", error="insufficient_scope"`, `{"error":"AccessDenied"`},
+		{"a public path", "GET /open", nil, 200, "", ""},
+		{"the providers", "GET /api/auth/providers", nil, 200, "", "{}"},
+		{"the session", "GET /api/auth/session", nil, 200, "", "{}"},
+		{"the sign-in page", "GET /api/auth/signin", browser, 200, "", "<!DOCTYPE html>"},
+		{"a provider that is none", "GET /api/auth/callback/keycloak", browser, 400, "", ""},
+		{"the metadata", "GET /.well-known/oauth-protected-resource", nil, 200, "", `{"resource":"` + s.Base},
+		{"what another proxy asks about", "GET /api/auth/verify", append(browser, s.asking("GET", "/x")...), 401, challenge, required},
+		{"what nginx asks about", "GET /api/auth/verify", append(browser, "X-Original-Method: GET", "X-Original-Url: /x"), 401, challenge, ""},
+	} {
+		// Opening a page again and again leads into no loop either.
+		for range 6 {
+			a := s.ask(c.line, c.header...)
+			if got := a.Header.Get("WWW-Authenticate"); a.StatusCode != c.status || !strings.HasPrefix(got, c.challenge) || c.challenge == "" && got != "" || len(a.Header["Www-Authenticate"]) > 1 {
+				t.Errorf("%s: %s, %q", c.name, a.Status, a.Header["Www-Authenticate"])
+			}
+			if sent := a.Header["X-Auth-Request-Redirect"]; sent != nil {
+				t.Errorf("%s: sent to %v", c.name, sent)
+			}
+			if !strings.HasPrefix(a.body, c.body) || c.status == 401 && strings.Contains(a.body, "signin") {
+				t.Errorf("%s: %s", c.name, a.body)
+			}
+		}
+	}
+}
+
+// What is for people wants a way for them to sign in.
+func TestBearerOnlyNeedsProvider(t *testing.T) {
+	const issuer = "bearer {\nissuer https://issuer.example\naudience x\n}\n"
+	for _, words := range []string{"bearer audience x", "bearer session\n" + issuer, "account\n" + issuer, "tokens\n" + issuer, "portal auth.localhost\n" + issuer} {
+		err := loadError(t, "", "http://localhost:{PORT} {\n\tcaddyauth {\n\tsecret "+secret+"\n"+words+"\n\t}\n\trespond ok\n}\n")
+		if err == nil || !strings.Contains(err.Error(), "no provider: name one") {
+			t.Errorf("%s:\n%v", words, err)
+		}
+	}
+}
+
 func TestBearerMistakes(t *testing.T) {
 	for _, c := range []struct{ words, want string }{
 		{"provider dev\nbearer audience x", "write a block with 'issuer' and 'audience'"},

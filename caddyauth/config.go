@@ -13,7 +13,7 @@ import (
 
 // Config is what a site configures, and what the global option configures for
 // all sites. Every field is optional; a site needs at least one provider, its
-// own or a global one.
+// own or a global one, or an issuer of bearer tokens.
 type Config struct {
 	// Who signs in, and how. Providers are shown in this order, after those of
 	// the global option; one with the id of a global one adds to it.

@@ -252,7 +252,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, d gate.Decision
 		d = gate.Decision{Action: gate.BadRequest, Reason: gate.ReasonPath, Err: errHost}
 	}
 	reference := newReference()
-	if d.Action == gate.SignIn && h.stopsLoop(w, r, original, site, reference) {
+	if d.Action == gate.SignIn && !d.API && h.stopsLoop(w, r, original, site, reference) {
 		return nil
 	}
 	h.logRefusal(r, d, reference)
@@ -260,7 +260,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, d gate.Decision
 		h.stepUp(w, r, d, original, site)
 		return nil
 	}
-	if h.site.config.Pages.Refuse == "caddy" && d.Action != gate.Preflight && !(d.Action == gate.SignIn && gate.Navigation(r) == gate.Navigate) {
+	if h.site.config.Pages.Refuse == "caddy" && d.Action != gate.Preflight && !(d.Action == gate.SignIn && !d.API && gate.Navigation(r) == gate.Navigate) {
 		// The token that a challenge is about is taken out of what goes on.
 		h.site.responder.Challenge(w.Header(), r, d, site)
 		h.site.introduce(r, d)

@@ -24,6 +24,8 @@ import (
 type bearers struct {
 	// session accepts the session token; database says that it is no JWE.
 	session, database bool
+	// only says that nothing else lets anybody in.
+	only bool
 	// passOn leaves session tokens in what the upstream gets.
 	passOn bool
 	// tokens judges access tokens. Nil accepts none.
@@ -36,8 +38,8 @@ func (s *site) provisionBearer(caddy.Context) error {
 	if c == nil || !c.Session && len(c.Issuers) == 0 {
 		return nil
 	}
-	b := &bearers{session: c.Session, database: s.config.Session.Strategy == strategyDatabase, passOn: s.config.Session.PassCookie}
-	challenge := new(gate.BearerChallenge)
+	b := &bearers{session: c.Session, only: s.onlyBearer(), database: s.config.Session.Strategy == strategyDatabase, passOn: s.config.Session.PassCookie}
+	challenge := &gate.BearerChallenge{Only: b.only}
 	if len(c.Issuers) > 0 {
 		if err := s.provisionIssuers(b, c.Issuers); err != nil {
 			return err
@@ -49,6 +51,13 @@ func (s *site) provisionBearer(caddy.Context) error {
 		s.responder.Bearer = challenge
 	}
 	return nil
+}
+
+// onlyBearer reports whether nobody signs in here: access tokens of others are the
+// only way in. What is for people makes a site theirs, and needs a provider.
+func (s *site) onlyBearer() bool {
+	c := s.config
+	return len(c.Providers) == 0 && len(s.bearerIDs()) > 0 && !c.Bearer.Session && s.portal == nil && !c.hasAccount() && !c.hasTokens()
 }
 
 func (s *site) provisionIssuers(b *bearers, configs []*BearerIssuer) error {

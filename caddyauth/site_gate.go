@@ -46,6 +46,7 @@ func (s *site) provisionGate(ctx caddy.Context, scope *Match) error {
 	add(err)
 	policy.API, err = s.apis(ctx)
 	add(err)
+	policy.Programs = s.onlyBearer()
 	policy.StepUp, err = s.stepUps(ctx)
 	add(err)
 	add(s.demandAllow())

@@ -16,6 +16,9 @@ import (
 // provisionProviders builds the ways to sign in. Nothing is asked of them yet:
 // an identity provider that is down stops neither start nor reload.
 func (s *site) provisionProviders(ctx caddy.Context) error {
+	if s.onlyBearer() {
+		return nil
+	}
 	if len(s.config.Providers) == 0 {
 		return errors.New("no provider: name one, as in 'caddyauth github', or a users file with 'users <file>'")
 	}

@@ -176,6 +176,9 @@ func (s *site) read(r *http.Request) (*session.Session, error) {
 		if token, ok := session.BearerOf(r.Header); ok {
 			return s.bearer.read(r.Context(), e, s.cookieNames(r), token)
 		}
+		if s.bearer.only {
+			return nil, session.ErrNone
+		}
 	}
 	return e.sessions.Read(r.Context(), r.Header, s.cookieNames(r))
 }

@@ -11,6 +11,8 @@ type BearerChallenge struct {
 	// Metadata is the path of the resource's metadata (RFC 9728), empty if there
 	// is none.
 	Metadata string
+	// Only says that nothing else lets anybody in: nobody is told how to sign in.
+	Only bool
 }
 
 // Challenge sets the challenges of a refusal, whoever writes the rest of it, and
@@ -21,7 +23,7 @@ func (p *Responder) Challenge(h http.Header, r *http.Request, d Decision, site S
 	switch {
 	case d.Action == StepUp && d.StepUp != nil:
 		h["Www-Authenticate"] = []string{d.StepUp.Challenge(realm(site.Origin))}
-	case d.Action == SignIn:
+	case d.Action == SignIn && !p.onlyBearer():
 		// RFC 9110 section 15.5.2 wants a challenge. Basic would make browsers ask
 		// for a password; a scheme that they do not know leaves it to the script.
 		challenges := append(h["Www-Authenticate"], `Session realm="`+realm(site.Origin)+`"`)
@@ -32,6 +34,8 @@ func (p *Responder) Challenge(h http.Header, r *http.Request, d Decision, site S
 	}
 	return bearer
 }
+
+func (p *Responder) onlyBearer() bool { return p.Bearer != nil && p.Bearer.Only }
 
 // challenges adds the challenge of RFC 6750 section 3 to a refusal that a bearer
 // token could have prevented, and reports whether the request came with one.

@@ -29,6 +29,8 @@ type Policy struct {
 	// session once the rules have admitted it.
 	API    []APIScope
 	StepUp []StepUpScope
+	// Programs says that nobody can sign in, so that every request is a program's.
+	Programs bool
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
 
@@ -161,7 +163,7 @@ func (p *Policy) Decide(r *http.Request, original *url.URL, read func() (*sessio
 	} else {
 		d = p.decide(&e, read)
 	}
-	if a.matched && !d.Outside {
+	if (a.matched || p.Programs) && !d.Outside {
 		d.API, d.CORS, d.VaryOrigin = true, a.origin, a.varies
 	}
 	if d.Err == nil {

@@ -123,7 +123,11 @@ func (p *Responder) signIn(w http.ResponseWriter, r *http.Request, d Decision, s
 		p.Pages.Unauthorized(w, r, refusal(r, d, site, kind))
 		return
 	}
-	writeJSON(w, r, http.StatusUnauthorized, answer{Error: "SessionRequired", SignIn: SignInURL(site, ""), Reference: site.Reference})
+	a := answer{Error: "SessionRequired", Reference: site.Reference}
+	if !p.onlyBearer() {
+		a.SignIn = SignInURL(site, "")
+	}
+	writeJSON(w, r, http.StatusUnauthorized, a)
 }
 
 // stepUp answers what cannot be sent to sign in again, or is not to be.
