@@ -66,7 +66,7 @@ func (p *parser) scope(to *[]*Match) error {
 }
 
 // subjects of rules.
-var subjects = []string{"any", "user", "email", "domain", "role", "group", "org", "claim", "expr"}
+var subjects = []string{"any", "user", "email", "domain", "role", "group", subjectOrg, subjectClaim, subjectExpr}
 
 // rule parses:
 //

@@ -223,7 +223,9 @@ type Rule struct {
 
 	// What the values are: `any`, `user`, `email`, `domain`, `role`, `group`,
 	// `org`, `claim` (a dotted path and then its values) or `expr` (one expression
-	// in CEL).
+	// in CEL). A claim is one of the session token. Where a bearer token of an issuer
+	// stands in for a session it is one of that token, as the issuer wrote it but for
+	// `sub`, `name`, `email` and `picture`, and `scopes`, which is made of `scope`.
 	Subject string `json:"subject"`
 
 	// Any one of them suffices. Placeholders are expanded when the configuration

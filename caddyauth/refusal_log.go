@@ -67,10 +67,10 @@ func (s *site) refusedPerson(d gate.Decision) []zap.Field {
 	if s.exprReads("user.image") {
 		text("image", who.User.Image)
 	}
-	if d.StepUp != nil || s.exprReads("session.auth_time") {
+	if d.Lacking != nil || s.exprReads("session.auth_time") {
 		fields = append(fields, zap.Int64("auth_time", e.AuthTime))
 	}
-	if d.StepUp != nil || s.exprReads("session.acr") {
+	if d.Lacking != nil || s.exprReads("session.acr") {
 		text("acr", e.ACR)
 	}
 	if t := who.PAT; t != nil {

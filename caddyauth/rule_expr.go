@@ -17,6 +17,7 @@ import (
 const (
 	subjectClaim = "claim"
 	subjectExpr  = "expr"
+	subjectOrg   = "org"
 )
 
 // subject compiles whom a rule means, and notes the values that it reads.
@@ -57,7 +58,7 @@ func (s *site) exprSubject(word, line string, values []string) (gate.Subject, er
 	if err != nil {
 		return nil, err
 	}
-	if strings.Contains(values[0], "user") || strings.Contains(values[0], session.EvidenceClaim) {
+	if rule.ReadsLists() {
 		s.ruled[everyValue] = true
 	}
 	for _, member := range rule.Reads() {

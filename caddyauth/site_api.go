@@ -60,7 +60,7 @@ func lineOf(word string, m *Match, rest ...string) string {
 // again. Only what they open themselves starts a flow: a script cannot follow it,
 // and a form would be lost.
 func stepsUp(r *http.Request, d gate.Decision) bool {
-	return d.Action == gate.StepUp && d.StepUp != nil && !d.API && r.Method == http.MethodGet && gate.Navigation(r) == gate.Navigate
+	return d.Action == gate.StepUp && d.Lacking != nil && !d.API && r.Method == http.MethodGet && gate.Navigation(r) == gate.Navigate
 }
 
 // stepUp sends a person to sign in again.
@@ -75,7 +75,7 @@ func (h *Handler) stepUp(w http.ResponseWriter, r *http.Request, d gate.Decision
 		return
 	}
 	e.api.StepUp(w, r, h.site.apiSite(r, site.Origin, original), authapi.StepUpRequest{
-		Session: d.Candidate, MaxAge: d.StepUp.MaxAge, ACR: d.StepUp.ACR,
+		Session: d.Candidate, MaxAge: d.Lacking.MaxAge, ACR: d.Lacking.ACR,
 		CallbackURL: safeurl.FromRequest(site.Origin, original), Reference: site.Reference,
 	})
 }

@@ -106,9 +106,9 @@ func (e *engine) assertion(origin, method string, original *url.URL, who *sessio
 	return e.signer.Sign(assertion.Request{Origin: origin, Method: method, Path: original.EscapedPath()}, who)
 }
 
-// jwksMaxAge is how long the keys may be kept: they are published a day before
+// jwksCaching says how long the keys may be kept: they are published a day before
 // they sign.
-const jwksMaxAge = "public, max-age=300"
+const jwksCaching = "public, max-age=300"
 
 // serveJWKS serves the keys of assertions, which are everybody's.
 func serveJWKS(h *Handler, w http.ResponseWriter, r *http.Request, e *engine, _ string, _ *url.URL) {
@@ -126,7 +126,7 @@ func serveJWKS(h *Handler, w http.ResponseWriter, r *http.Request, e *engine, _ 
 	}
 	header.Set("Content-Type", "application/jwk-set+json")
 	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Cache-Control", jwksMaxAge)
+	header.Set("Cache-Control", jwksCaching)
 	header.Set("Etag", etag)
 	if slices.ContainsFunc(r.Header["If-None-Match"], func(v string) bool { return strings.Contains(v, etag) || v == "*" }) {
 		w.WriteHeader(http.StatusNotModified)

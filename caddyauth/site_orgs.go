@@ -8,8 +8,6 @@ import (
 	"github.com/caddyauth/gateway/caddyauth/gate"
 )
 
-const subjectOrg = "org"
-
 // asksOrgs reports whether something of the site wants to know what organizations
 // people belong to. Only then are providers asked, who may in turn ask for
 // consent.
@@ -20,7 +18,7 @@ func (s *site) asksOrgs() bool {
 		}
 		// Expressions and claim paths name the list.
 		return slices.ContainsFunc(r.Values, func(v string) bool {
-			return (r.Subject == "expr" || r.Subject == "claim") && strings.Contains(v, "orgs")
+			return (r.Subject == subjectExpr || r.Subject == subjectClaim) && strings.Contains(v, "orgs")
 		})
 	}
 	if slices.ContainsFunc(s.config.Allow, asks) || slices.ContainsFunc(s.config.Deny, asks) {

@@ -95,8 +95,8 @@ type program struct {
 	label string
 	run   cel.Program
 	loops bool
-	// request says that the expression names the variable.
-	request bool
+	// request says that the expression names the variable, lists see readsLists.
+	request, lists bool
 	// reads are the members of its variables that the expression names.
 	reads []string
 }
@@ -191,7 +191,10 @@ func compile(kind Kind, step Step) (*program, error) {
 	if fail.lint(lang, native) || fail.checkResult(kind, step, checked.OutputType()) {
 		return nil, fail
 	}
-	p := &program{label: fail.Callback, loops: hasLoop(native), request: reads(native, "request"), reads: membersRead(lang, native)}
+	p := &program{
+		label: fail.Callback, loops: hasLoop(native), request: reads(native, "request"),
+		lists: kind == ruleKind && readsLists(native), reads: membersRead(lang, native),
+	}
 	p.run, err = env.Program(checked,
 		cel.EvalOptions(cel.OptOptimize),
 		cel.CostLimit(maxCost),
@@ -217,40 +220,6 @@ func addListCost(args []ref.Val, _ ref.Val) *uint64 {
 		cost += uint64(min(a.Size().(types.Int), b.Size().(types.Int)))
 	}
 	return &cost
-}
-
-// reads reports whether an expression names a variable.
-func reads(a *ast.AST, name string) bool {
-	for _, x := range ast.MatchDescendants(ast.NavigateAST(a), ast.KindMatcher(ast.IdentKind)) {
-		if x.AsIdent() == name {
-			return true
-		}
-	}
-	return false
-}
-
-// membersRead returns the members of a language's variables that an expression names,
-// such as "user.email", sorted. Where it takes a variable as a whole, that is all of
-// them.
-func membersRead(lang *language, a *ast.AST) []string {
-	var names []string
-	for _, x := range ast.MatchDescendants(ast.NavigateAST(a), ast.KindMatcher(ast.IdentKind)) {
-		variable := x.AsIdent()
-		members, ok := lang.members[variable]
-		if !ok {
-			continue
-		}
-		if parent, has := x.Parent(); has {
-			if of, field := selection(parent); of != nil && of.ID() == x.ID() {
-				members = []string{field}
-			}
-		}
-		for _, m := range members {
-			names = append(names, variable+"."+m)
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }
 
 func hasLoop(a *ast.AST) bool {

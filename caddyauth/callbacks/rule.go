@@ -73,6 +73,10 @@ func (r *Rule) ReadsRequest() bool { return r.program.request }
 // "user.email" and "request.headers", sorted. Nothing else can count for its result.
 func (r *Rule) Reads() []string { return r.program.reads }
 
+// ReadsLists reports whether the result may depend on what roles, groups or
+// organizations the person has.
+func (r *Rule) ReadsLists() bool { return r.program.lists }
+
 // RuleInput is what an expression of the gate sees.
 type RuleInput struct {
 	Session *session.Session

@@ -78,6 +78,41 @@ func TestRule(t *testing.T) {
 	}
 }
 
+func TestRuleReadsLists(t *testing.T) {
+	for expr, want := range map[string]bool{
+		`user.login == "ada"`: false,
+		`user["login"] == "ada" && user[?"email"].hasValue()`:      false,
+		`session.claims.username == "user.roles"`:                  false, // words of another meaning
+		`session.acr == "caddyauth" && "caddyauth" in ["user"]`:    false,
+		`session.claims.?plan.orValue("") == "pro"`:                false,
+		`session.claims["https://example.com/roles"] == ["a"]`:     false,
+		`request.path.startsWith("/users/")`:                       false,
+		`"staff" in user.roles`:                                    true,
+		`"staff" in user["groups"]`:                                true,
+		`user.orgs.exists(o, o == "acme")`:                         true,
+		`user.?roles.hasValue()`:                                   true,
+		`has(user.groups)`:                                         true,
+		`user["or" + "gs"].size() > 0`:                             true,
+		`user.exists(k, k == "x")`:                                 true,
+		`session.claims.caddyauth.groups == ["a"]`:                 true,
+		`session.claims[?"caddyauth"].hasValue()`:                  true,
+		`session.claims["caddy" + "auth"].roles.size() > 0`:        true,
+		`session["cla" + "ims"].x == 1`:                            true,
+		`[session.claims].exists(c, c["caddyauth"].orgs == ["a"])`: true,
+		`[user].all(u, u.login == "ada")`:                          true,
+		`session.claims == {"x": 1}`:                               true,
+	} {
+		rule, err := CompileRule(expr)
+		if err != nil {
+			t.Errorf("%s: %v", expr, err)
+			continue
+		}
+		if got := rule.ReadsLists(); got != want {
+			t.Errorf("%s: %v", expr, got)
+		}
+	}
+}
+
 // TestRuleErrors: what fails, in which words, and is false.
 func TestRuleErrors(t *testing.T) {
 	for expr, want := range map[string]string{

@@ -306,7 +306,7 @@ func TestStepUp(t *testing.T) {
 	}
 	t.Run("a public path knows nobody", func(t *testing.T) {
 		d, _, _ := ask(t, p, signedIn(at(time.Hour, "")), "GET", "/open/form")
-		if !d.Public || d.Session != nil || d.Candidate == nil || d.Reason != ReasonStepUp || d.StepUp == nil {
+		if !d.Public || d.Session != nil || d.Candidate == nil || d.Reason != ReasonStepUp || d.Lacking == nil {
 			t.Errorf("%+v", d)
 		}
 	})

@@ -21,8 +21,8 @@ type BearerChallenge struct {
 func (p *Responder) Challenge(h http.Header, r *http.Request, d Decision, site Site) (bearer bool) {
 	bearer = p.Bearer.challenges(r, d, site, h)
 	switch {
-	case d.Action == StepUp && d.StepUp != nil:
-		h["Www-Authenticate"] = []string{d.StepUp.Challenge(realm(site.Origin))}
+	case d.Action == StepUp && d.Lacking != nil:
+		h["Www-Authenticate"] = []string{d.Lacking.Challenge(realm(site.Origin))}
 	case d.Action == SignIn && !p.onlyBearer():
 		// RFC 9110 section 15.5.2 wants a challenge. Basic would make browsers ask
 		// for a password; a scheme that they do not know leaves it to the script.

@@ -84,8 +84,9 @@ type Decision struct {
 	// VaryOrigin says that it would be another answer for another origin.
 	CORS       string
 	VaryOrigin bool
-	// StepUp is what the action of that name, or the reason, asks for.
-	StepUp *Requirement
+	// Lacking is what the request asks of a sign-in, where that of the Candidate
+	// does not meet it: see ReasonStepUp.
+	Lacking *Requirement
 	// Rule is the line of the rule that decided, empty if none did.
 	Rule   string
 	Reason Reason

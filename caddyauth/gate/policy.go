@@ -131,10 +131,15 @@ var errNotCompiled = errors.New("gate: policy is not compiled")
 //
 // While matchers run, r.URL holds the reading in question (and r.Method GET
 // for a WebSocket over HTTP/2 or HTTP/3); it is as before when Decide returns
-// or panics. The query has no say, and of the header fields only Destination,
-// which is where COPY and MOVE write to: what opens must mean both places, and
-// what closes one of them. A personal access token with methods is good for no
-// request whose fields or query may bring another one.
+// or panics.
+//
+// The query and most header fields have no say, unless a matcher or an expression
+// reads them. Destination has one, which is where COPY and MOVE write to: what
+// opens must mean both places, and what closes one of them. With API lines, Origin
+// and Access-Control-Request-Method have one, too: the one tells whose page may read
+// the answer, both what is a preflight, which is answered here. A personal access
+// token with methods is good for no request whose fields or query may bring another
+// one.
 func (p *Policy) Decide(r *http.Request, original *url.URL, read func() (*session.Session, error)) Decision {
 	if !p.compiled {
 		return Decision{Reason: ReasonUnavailable, Err: errNotCompiled}
@@ -207,11 +212,11 @@ func (p *Policy) decide(e *evaluation, read func() (*session.Session, error)) De
 	case ok:
 		return Decision{Action: Pass, Public: public, Session: s, Reason: ReasonSession}
 	case public:
-		return Decision{Action: Pass, Public: true, Candidate: s, Rule: rule, Reason: reason, StepUp: lacking}
+		return Decision{Action: Pass, Public: true, Candidate: s, Rule: rule, Reason: reason, Lacking: lacking}
 	case lacking != nil && s.PAT == nil:
-		return Decision{Action: StepUp, Candidate: s, Reason: reason, StepUp: lacking}
+		return Decision{Action: StepUp, Candidate: s, Reason: reason, Lacking: lacking}
 	}
-	return Decision{Action: Forbid, Candidate: s, Rule: rule, Reason: reason, StepUp: lacking}
+	return Decision{Action: Forbid, Candidate: s, Rule: rule, Reason: reason, Lacking: lacking}
 }
 
 func (p *Policy) now() time.Time {
