@@ -3,6 +3,8 @@ package cookie
 import (
 	"strings"
 	"unicode/utf8"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/safeurl"
 )
 
 // verbatim marks the bytes that encodeURIComponent leaves alone (ECMA-262,
@@ -55,7 +57,7 @@ func Decode(s string) string {
 		// unescaped does not complete it.
 		run := len(out)
 		for len(rest) > 0 && rest[0] == '%' {
-			c, ok := unhex(rest)
+			c, ok := safeurl.Unescape(rest)
 			if !ok {
 				return s
 			}
@@ -65,26 +67,4 @@ func Decode(s string) string {
 			return s
 		}
 	}
-}
-
-// unhex returns the byte of the percent escape that s begins with.
-func unhex(s string) (byte, bool) {
-	if len(s) < 3 {
-		return 0, false
-	}
-	hi, ok1 := nibble(s[1])
-	lo, ok2 := nibble(s[2])
-	return hi<<4 | lo, ok1 && ok2
-}
-
-func nibble(c byte) (byte, bool) {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0', true
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10, true
-	case 'A' <= c && c <= 'F':
-		return c - 'A' + 10, true
-	}
-	return 0, false
 }

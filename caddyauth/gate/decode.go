@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/safeurl"
 )
 
 // Why a path is refused with 400. Everything else has readings, however odd.
@@ -47,7 +49,7 @@ func decodeWire(p string, keep bool) (string, error) {
 			b = append(b, p[i])
 			continue
 		}
-		c := unhex(p[i+1])<<4 | unhex(p[i+2])
+		c, _ := safeurl.Unescape(p[i:])
 		switch {
 		case c < 0x20 || c == 0x7f:
 			return "", errPathControl
@@ -83,11 +85,11 @@ func decodeAgain(p string) (string, error) {
 	b := append(make([]byte, 0, len(p)), p[:first]...)
 	for i := first; i < len(p); i++ {
 		c := p[i]
-		if c == '%' && isEscape(p, i) {
-			c = unhex(p[i+1])<<4 | unhex(p[i+2])
-			if c < 0x20 || c == 0x7f {
+		if escaped, ok := safeurl.Unescape(p[i:]); ok {
+			if escaped < 0x20 || escaped == 0x7f {
 				return "", errPathControl
 			}
+			c = escaped
 			i += 2
 		}
 		b = append(b, c)
@@ -99,11 +101,8 @@ func decodeAgain(p string) (string, error) {
 }
 
 func isEscape(p string, i int) bool {
-	return i+2 < len(p) && isHex(p[i+1]) && isHex(p[i+2])
-}
-
-func isHex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
+	_, ok := safeurl.Unescape(p[i:])
+	return ok
 }
 
 func isAlnum(c byte) bool {
@@ -115,13 +114,6 @@ func upperHex(c byte) byte {
 		return c &^ 0x20
 	}
 	return c
-}
-
-func unhex(c byte) byte {
-	if c <= '9' {
-		return c - '0'
-	}
-	return c | 0x20 - 'a' + 10
 }
 
 // foldText folds the case of s if it has characters beyond ASCII, and returns

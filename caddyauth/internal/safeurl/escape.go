@@ -38,15 +38,15 @@ func keeps(s string, i int, also string) bool {
 	case c <= ' ', c >= 0x7F:
 		return false
 	case c == '%':
-		_, ok := unhex(s[i:])
+		_, ok := Unescape(s[i:])
 		return ok
 	default:
 		return strings.IndexByte(forbidden, c) < 0 && strings.IndexByte(also, c) < 0
 	}
 }
 
-// unhex returns the byte of the percent escape that s begins with.
-func unhex(s string) (byte, bool) {
+// Unescape returns the byte of the percent escape that s begins with, if it does.
+func Unescape(s string) (byte, bool) {
 	if len(s) < 3 || s[0] != '%' {
 		return 0, false
 	}

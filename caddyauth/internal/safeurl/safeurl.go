@@ -117,7 +117,7 @@ func leavesOrigin(path string) bool {
 	size, dots := 0, 0 // of the segment being read
 	for i := 1; i < len(path); i++ {
 		c := path[i]
-		if b, ok := unhex(path[i:]); ok {
+		if b, ok := Unescape(path[i:]); ok {
 			c = b
 			i += 2
 		}
