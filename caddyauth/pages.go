@@ -10,9 +10,11 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddyauth/gateway/caddyauth/authapi"
 	"github.com/caddyauth/gateway/caddyauth/gate"
 	"github.com/caddyauth/gateway/caddyauth/internal/loopback"
 	"github.com/caddyauth/gateway/caddyauth/page"
+	"github.com/caddyauth/gateway/caddyauth/provider"
 	"github.com/caddyauth/gateway/caddyauth/session"
 )
 
@@ -38,7 +40,11 @@ func (g gatePages) Unauthorized(w http.ResponseWriter, r *http.Request, v gate.R
 
 // StepUp implements gate.Pages.
 func (g gatePages) StepUp(w http.ResponseWriter, r *http.Request, v gate.Refusal) {
-	g.page.StepUpForm(w, r, page.StepUpForm{Common: common(v), CallbackURL: v.CallbackURL, Reference: v.Site.Reference})
+	form := page.StepUpForm{Common: common(v), CallbackURL: v.CallbackURL, Reference: v.Site.Reference}
+	if need := v.Decision.Lacking; need != nil {
+		form.Demands = authapi.Demands(provider.StepUp{MaxAge: need.MaxAge, ACR: need.ACR})
+	}
+	g.page.StepUpForm(w, r, form)
 }
 
 // Unavailable implements gate.Pages.

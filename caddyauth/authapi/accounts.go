@@ -203,7 +203,7 @@ func isCredentials(p provider.Provider) bool {
 // how people change accounts. So does a step-up: another account is another
 // session then, and not one more way into the same.
 func (q *request) currentUser(s *signIn) (u store.User, fresh bool, err error) {
-	if isCredentials(s.provider) || q.stepUp != nil {
+	if isCredentials(s.provider) || q.improves != "" {
 		return store.User{}, false, nil
 	}
 	current, u, err := q.signedIn()

@@ -105,9 +105,7 @@ func (q *request) exchange(p provider.OAuth, f flow, params fields) {
 	}
 	q.finish(p, f)
 	q.flow = &f
-	if f.improves() {
-		q.stepUp = new(provider.StepUp)
-	}
+	q.improves = f.improves()
 	q.admit(p, identity)
 }
 

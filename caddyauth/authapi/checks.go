@@ -71,7 +71,7 @@ func (j *jar) challengeCheck() check { return check{j.names.Challenge, j.challen
 func (q *request) begin(p provider.OAuth) (state, verifier, nonce string) {
 	id := base64.RawURLEncoding.EncodeToString(q.api.randomBytes(8))
 	if q.stepUp != nil {
-		id = stepUpMark + id
+		id = stepUpMark + markOf(*q.stepUp) + "." + id
 	} else if to, ok := q.continues(); ok {
 		id = handoffMark + to + "." + id
 	}

@@ -303,7 +303,9 @@ func (q *request) signInFrom(row store.SessionAndUser, c code) (*signIn, bool) {
 	e.Family = cmp.Or(e.Family, e.SID)
 	e.SID = session.NewID()
 	// A mark that is there for another member's sake says nothing here.
-	e.StepUp = e.StepUp && c.stepUp
+	if !c.stepUp {
+		e.StepUp = ""
+	}
 	user := storedUser(row.User)
 	return &signIn{
 		provider: p, user: user, profile: user, evidence: e, carried: rawClaims(cmp.Or(c.claims, "{}")),

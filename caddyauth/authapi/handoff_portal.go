@@ -192,7 +192,7 @@ func (q *request) mayLink(u store.User) bool {
 	if !q.atPortal() {
 		return true
 	}
-	if q.flow == nil || q.flow.id == "" || q.flow.improves() {
+	if q.flow == nil || q.flow.id == "" || q.improves != "" {
 		return false // without any check, nobody knows who began it, and for what
 	}
 	rest, marked := strings.CutPrefix(q.flow.id, handoffMark)

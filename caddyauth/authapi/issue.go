@@ -38,14 +38,14 @@ func (q *request) evidence(p provider.Provider, identity *provider.Identity) ses
 		Orgs:     identity.Orgs,
 		AuthTime: q.now.Unix(),
 		Since:    q.now.UnixMilli(),
-		StepUp:   q.stepUp != nil,
+		StepUp:   q.improves,
 	}
 	for _, g := range identity.Groups {
 		if !slices.Contains(e.Groups, g) {
 			e.Groups = append(e.Groups, g)
 		}
 	}
-	if q.stepUp != nil && identity.AuthTime.IsZero() && identity.Account.IDToken != "" {
+	if q.improves != "" && identity.AuthTime.IsZero() && identity.Account.IDToken != "" {
 		// A provider that was asked for max_age must say (OpenID Connect Core,
 		// section 2). Whoever took the question out of the address gains nothing.
 		e.AuthTime = 0

@@ -29,12 +29,14 @@ type request struct {
 	csrf        csrfState
 	callbackURL string
 
-	// stepUp is what the flow that begins or ends here asks for beyond a sign-in,
-	// nil if nothing.
+	// stepUp is what the flow that begins here asks for beyond a sign-in, nil if
+	// nothing.
 	stepUp *provider.StepUp
 
-	// flow is the one that has come to its end here, nil if there is none.
-	flow *flow
+	// flow is the one that has come to its end here, nil if there is none, and
+	// improves the mark of what it asked for, see markOf.
+	flow     *flow
+	improves string
 
 	// cookies are written in this order.
 	cookies []cookie.Cookie

@@ -40,6 +40,9 @@ func (q *request) signInPage() {
 	}
 	n, _ := q.take(code)
 	n = q.explain(n, code)
+	if n.reason == "" && q.demands() != "" {
+		n.reason = ReasonStepUp
+	}
 	q.writeCookies()
 	q.api.opts.Page.SignIn(q.w, q.r, page.SignIn{
 		Common:      q.destination(q.common()),
@@ -84,13 +87,17 @@ func (q *request) common() page.Common {
 // buttons are the forms of the sign-in page.
 func (q *request) buttons() []page.Provider {
 	list := make([]page.Provider, 0, len(q.api.opts.Providers))
+	demands := ""
+	if query := q.demands(); query != "" {
+		demands = "?" + query
+	}
 	for _, p := range q.api.opts.Providers {
 		info := p.Info()
 		b := page.Provider{
 			ID:          info.ID,
 			Name:        info.Name,
 			Type:        info.Type,
-			SigninURL:   q.signinURL(info.ID),
+			SigninURL:   q.signinURL(info.ID) + demands,
 			CallbackURL: q.callbackURLOf(info.ID),
 			Logo:        info.Logo,
 			FormAction:  q.formAction(info.FormAction),

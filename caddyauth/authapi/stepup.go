@@ -1,8 +1,13 @@
 package authapi
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,8 +39,9 @@ type StepUpRequest struct {
 }
 
 const (
-	// stepUpMark begins the id of a flow that is to improve on a session. The id is
-	// sealed with each of the flow's values, and nobody else makes one.
+	// stepUpMark begins the id of a flow that is to improve on a session; markOf
+	// follows. The id is sealed with each of the flow's values, and nobody else makes
+	// one.
 	stepUpMark = "step-up."
 
 	// vainAge is for how long after a sign-in that did not help another one is not
@@ -116,13 +122,46 @@ func (q *request) signInAgain() {
 	q.redirect(q.base + "/signin?callbackUrl=" + q.api.contract.encode(q.callbackURL) + "&error=" + code)
 }
 
+// Demands are the query by which a link to the sign-in page has its buttons ask the
+// provider for a fresh look, as StepUp does. Nothing is believed of what comes back but
+// what the session then has, so it does not matter who writes such links.
+func Demands(s provider.StepUp) string {
+	demands := url.Values{"prompt": {"login"}}
+	if s.MaxAge > 0 {
+		demands.Set("max_age", strconv.FormatInt(int64(s.MaxAge/time.Second), 10))
+	}
+	if len(s.ACR) > 0 {
+		demands.Set("acr_values", strings.Join(s.ACR, " "))
+	}
+	return demands.Encode()
+}
+
+// maxDemand bounds what the sign-in page takes over from its address, in bytes.
+const maxDemand = 512
+
+// demands are those of the sign-in page's own address, empty if it has none.
+func (q *request) demands() string {
+	var s provider.StepUp
+	if seconds, err := strconv.ParseUint(q.query.text("max_age"), 10, 31); err == nil {
+		s.MaxAge = time.Duration(seconds) * time.Second
+	}
+	if acr := q.query.text("acr_values"); len(acr) <= maxDemand {
+		s.ACR = strings.Fields(acr)
+	}
+	if s.MaxAge == 0 && len(s.ACR) == 0 {
+		return ""
+	}
+	return Demands(s)
+}
+
 // inVain reports whether the person has just signed in for the sake of this, and
-// the session did not have what is asked for from its first moment on.
+// the session did not have what is asked for from its first moment on. For the sake of
+// something else does not count: the provider has not been asked for this one.
 func (q *request) inVain(p provider.OAuth, to StepUpRequest) bool {
 	e, began := &to.Session.Evidence, to.Session.Since()
 	// A flow without any check leaves no mark: there, every sign-in counts.
 	marks := p != nil && p.Checks() != provider.Checks{}
-	if since := q.now.Sub(began); since > vainAge || since < -vainAge || !e.StepUp && marks {
+	if since := q.now.Sub(began); since > vainAge || since < -vainAge || marks && e.StepUp != markOf(provider.StepUp{MaxAge: to.MaxAge, ACR: to.ACR}) {
 		return false
 	}
 	age := time.Duration(began.Unix()-e.AuthTime) * time.Second
@@ -144,5 +183,19 @@ func (q *request) nameOf(s *session.Session) string {
 	return s.Evidence.Provider
 }
 
-// improves reports whether a flow was begun by StepUp.
-func (f flow) improves() bool { return strings.HasPrefix(f.id, stepUpMark) }
+// markOf tells one step-up from another.
+func markOf(s provider.StepUp) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %q", s.MaxAge/time.Second, s.ACR))
+	return base64.RawURLEncoding.EncodeToString(sum[:6])
+}
+
+// improves is the mark of the step-up that a flow was begun for, empty if it was for
+// none.
+func (f flow) improves() string {
+	rest, _ := strings.CutPrefix(f.id, stepUpMark)
+	mark, _, marked := strings.Cut(rest, ".")
+	if !marked || rest == f.id {
+		return ""
+	}
+	return mark
+}

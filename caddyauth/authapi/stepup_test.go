@@ -1,6 +1,7 @@
 package authapi
 
 import (
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -84,7 +85,7 @@ func TestStepUp(t *testing.T) {
 			t.Errorf("came back to %s", r.location())
 		}
 		after := b.session()
-		if e := after.Evidence; !e.StepUp || e.ACR != "gold" || e.AuthTime != w.clock.now().Unix()-1 || e.SID == before.Evidence.SID {
+		if e := after.Evidence; e.StepUp == "" || e.ACR != "gold" || e.AuthTime != w.clock.now().Unix()-1 || e.SID == before.Evidence.SID {
 			t.Errorf("%+v", e)
 		}
 	})
@@ -118,7 +119,7 @@ func TestStepUpInVain(t *testing.T) {
 			if len(r.cookies) > 0 {
 				t.Errorf("%s: sets %v", name, r.names())
 			}
-			if r := b.stepUp(StepUpRequest{MaxAge: 48 * time.Hour, ACR: []string{"none"}}); name == "max_age" && r.status != http.StatusForbidden {
+			if r := b.stepUp(StepUpRequest{MaxAge: 48 * time.Hour, ACR: []string{"none"}}); r.status != http.StatusFound {
 				t.Errorf("another requirement: %d", r.status)
 			}
 			w.clock.add(time.Minute)
@@ -236,7 +237,7 @@ func TestEvidenceOfAuthentication(t *testing.T) {
 		}
 		b := w.browser(t)
 		b.signIn("op")
-		if e := b.session().Evidence; e.AuthTime != test.want || e.ACR != test.wantACR || e.StepUp {
+		if e := b.session().Evidence; e.AuthTime != test.want || e.ACR != test.wantACR || e.StepUp != "" {
 			t.Errorf("%s: %+v", test.name, e)
 		}
 	}
@@ -306,18 +307,41 @@ func TestStepUpWithAnotherAccount(t *testing.T) {
 			t.Errorf("%+v", bob.Evidence)
 		}
 		// The same account is the same user.
-		r = b.stepUp(StepUpRequest{MaxAge: time.Second, ACR: []string{"x"}})
-		if r.status != 403 {
-			t.Fatalf("%d %s", r.status, r.location())
-		}
 		l.clock.add(2 * time.Minute)
 		r = b.stepUp(StepUpRequest{MaxAge: time.Second})
 		l.op.exchange = func(provider.CallbackRequest) (*provider.Identity, error) {
 			return somebody("ada", "ada@example.com", true), nil
 		}
 		b.back("op", r)
-		if again := b.session(); again.Evidence.User != ada.Evidence.User || again.Evidence.SID == ada.Evidence.SID || !again.Evidence.StepUp {
+		if again := b.session(); again.Evidence.User != ada.Evidence.User || again.Evidence.SID == ada.Evidence.SID || again.Evidence.StepUp == "" {
 			t.Errorf("%+v", again.Evidence)
 		}
 	})
+}
+
+// TestStepUpDemands: a form that needs a fresh sign-in cannot be sent on the way to
+// the provider, so a link to the sign-in page says what its buttons are to ask for.
+func TestStepUpDemands(t *testing.T) {
+	w := newWorld(t)
+	for query, want := range map[string]string{
+		"max_age=300&acr_values=gold%20silver":           "acr_values=gold+silver&max_age=300&prompt=login",
+		"max_age=60&hd=example.com":                      "max_age=60&prompt=login",
+		"acr_values=%22%3E%3Cscript%3E":                  "acr_values=%22%3E%3Cscript%3E&prompt=login",
+		"max_age=-1":                                     "",
+		"max_age=99999999999":                            "",
+		"prompt=none":                                    "",
+		"acr_values=" + strings.Repeat("a", maxDemand+1): "",
+	} {
+		body := html.UnescapeString(w.browser(t).get("/signin?error=SessionRequired&" + query).body)
+		action := testBase + "/signin/op"
+		if want != "" {
+			action += "?" + want
+		}
+		if !strings.Contains(body, action+`"`) {
+			t.Errorf("%s: no form leads to %s", query, action)
+		}
+		if strings.Contains(body, "Sign in again to continue") != (want != "") {
+			t.Errorf("%s: the page says otherwise", query)
+		}
+	}
 }

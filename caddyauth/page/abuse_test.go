@@ -53,7 +53,7 @@ func hostilePages(s string) map[string]pageFunc {
 		"verify request": pageOf((*Renderer).VerifyRequest, VerifyRequest{c}),
 		"confirm e-mail": pageOf((*Renderer).ConfirmEmail, ConfirmEmail{c, s, s, s}),
 		"step-up":        pageOf((*Renderer).StepUp, StepUp{c, s, s, false, false, s, s}),
-		"step-up, form":  pageOf((*Renderer).StepUpForm, StepUpForm{c, s, s}),
+		"step-up, form":  pageOf((*Renderer).StepUpForm, StepUpForm{c, s, s, s}),
 		"denied":         pageOf((*Renderer).Denied, Denied{c, s, s, s}),
 		"unauthorized":   pageOf((*Renderer).Unauthorized, Unauthorized{Common: c, CallbackURL: s, Resend: true, DoneURL: s, SessionURL: s, Reference: s}),
 		"loop":           pageOf((*Renderer).Loop, Loop{c, s, s, s}),

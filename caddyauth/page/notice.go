@@ -163,10 +163,13 @@ func (r *Renderer) stepUpFormModel(v StepUpForm) *noticeModel {
 	m.say("stepup.form")
 	m.say("stepup.form_hint")
 	m.Action = &actionModel{URL: m.link("signin", v.CallbackURL), Text: "signin.submit"}
+	separator := "?"
 	if strings.Contains(m.Action.URL, "?") {
-		m.Action.URL += "&error=SessionRequired"
-	} else {
-		m.Action.URL += "?error=SessionRequired"
+		separator = "&"
+	}
+	m.Action.URL += separator + "error=SessionRequired"
+	if v.Demands != "" {
+		m.Action.URL += "&" + v.Demands
 	}
 	m.Reference = v.Reference
 	return m

@@ -200,6 +200,8 @@ type StepUpForm struct {
 	Common
 	// CallbackURL is where to go after signing in, already validated.
 	CallbackURL string
+	// Demands are what the sign-in page is to ask of the provider, as a query.
+	Demands string
 	// Reference: as on the sign-in page.
 	Reference string
 }

@@ -89,7 +89,7 @@ func (e *Evidence) take(name string, v jwt.Value) {
 	case "acr":
 		e.ACR = v.String()
 	case "step_up":
-		e.StepUp = v.Bool()
+		e.StepUp = v.String()
 	case "user":
 		e.User = v.String()
 	case "since":

@@ -15,7 +15,7 @@ import (
 func TestPasskeyEvidence(t *testing.T) {
 	full := session.Evidence{
 		SID: "sid", Provider: "op", Realm: "r1", Account: "1", Login: "ada", Verified: true, Domain: "example.com",
-		Roles: []string{"staff"}, Groups: []string{"math"}, Orgs: []string{"org"}, AuthTime: 1, ACR: "high", StepUp: true, User: "u1", Since: 2, Method: session.MethodPasskey, Passkey: "mark", Family: "family",
+		Roles: []string{"staff"}, Groups: []string{"math"}, Orgs: []string{"org"}, AuthTime: 1, ACR: "high", StepUp: "mark", User: "u1", Since: 2, Method: session.MethodPasskey, Passkey: "mark", Family: "family",
 	}
 	s := &session.Session{User: session.User{Email: "ada@example.com"}, Evidence: full, HasEvidence: true}
 	raw, err := s.PasskeyEvidence()

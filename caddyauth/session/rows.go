@@ -173,7 +173,7 @@ func (s *Session) KeptEvidence() (json.RawMessage, error) {
 func (s *Session) PasskeyEvidence() (json.RawMessage, error) {
 	e := s.Evidence
 	e.SID, e.Since, e.AuthTime, e.Method, e.Passkey, e.Family = "", 0, 0, "", "", ""
-	e.ACR, e.StepUp = "", false
+	e.ACR, e.StepUp = "", ""
 	return json.Marshal(kept{e, s.User.Email})
 }
 

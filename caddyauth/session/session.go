@@ -96,9 +96,9 @@ type Evidence struct {
 	// ACR is the authentication context class that the provider vouches for
 	// (OpenID Connect Core, section 2), empty if it said nothing.
 	ACR string `json:"acr,omitempty"`
-	// StepUp says that the session began because an earlier one was not recent
-	// or strong enough.
-	StepUp bool `json:"step_up,omitempty"`
+	// StepUp tells what the sign-in was asked for if the session began because an
+	// earlier one was not recent or strong enough, empty otherwise.
+	StepUp string `json:"step_up,omitempty"`
 	// User is the id of the stored user, empty where nobody is stored.
 	User string `json:"user,omitempty"`
 	// Since is when this session began, in Unix milliseconds.

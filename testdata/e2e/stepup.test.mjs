@@ -189,6 +189,8 @@ for (const dialect of ["v4", "v5"]) {
       await visitor.screenshot(`stepup-${dialect}-again`);
       await visitor.toDev();
       await visitor.choose("alice");
+      assert.equal(visitor.asked[0].prompt, "login");
+      assert.equal(visitor.asked[0].max_age, "300");
       assert.equal(visitor.where, "/form/");
       await page.locator("input").fill("a-long-letter");
       await page.getByRole("button", { name: "Send" }).click();
