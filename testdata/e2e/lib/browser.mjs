@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { access, mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 import { chromium } from "playwright-core";
@@ -157,7 +158,9 @@ export class Visitor {
 
   async screenshot(name) {
     await mkdir(screenshots, { recursive: true });
-    await this.page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
+    const take = () => this.page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
+    // A busy machine's Chromium may have no frame to copy yet.
+    await take().catch(() => delay(1_000).then(take));
   }
 
   /** The console had nothing to say but what the test expected. */
