@@ -70,6 +70,12 @@ type Config struct {
 	// the id. Default: basic, or post where discovery offers that and not basic.
 	ClientAuth string `json:"client_auth,omitempty"`
 
+	// How the provider sends the browser back: `query` as a GET with the parameters
+	// in the address, `form_post` as a POST with them in its body (OAuth 2.0 Form
+	// Post Response Mode). The cookies of such a flow are SameSite=None. Default:
+	// query, or what the preset needs.
+	ResponseMode string `json:"response_mode,omitempty"`
+
 	// The signature algorithms an ID token may use. Default: RS256; where
 	// discovery does not list that, the asymmetric ones it lists.
 	IDTokenAlg []string `json:"id_token_alg,omitempty"`

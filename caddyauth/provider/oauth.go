@@ -11,12 +11,15 @@ import (
 	"go.uber.org/zap"
 )
 
-// The words of Config.Checks and Config.Userinfo.
+// The words of Config.Checks, Config.ResponseMode and Config.Userinfo.
 const (
 	checkPKCE  = "pkce"
 	checkState = "state"
 	checkNonce = "nonce"
 	checkNone  = "none"
+
+	responseModeQuery    = "query"
+	responseModeFormPost = "form_post"
 
 	userinfoOn  = "on"
 	userinfoOff = "off"
@@ -76,9 +79,13 @@ func (p *oauthProvider) complete() {
 	if len(c.Scope) == 0 {
 		c.Scope = known.scope
 	}
-	mapping := maps.Clone(known.profile)
-	maps.Copy(mapping, c.Profile)
-	c.Profile = mapping
+	if len(c.Checks) == 0 {
+		c.Checks = known.checks
+	}
+	c.ClientAuth = cmp.Or(c.ClientAuth, known.clientAuth)
+	c.ResponseMode = cmp.Or(c.ResponseMode, known.responseMode, responseModeQuery)
+	c.Profile = overlaid(known.profile, c.Profile)
+	c.Params = overlaid(known.params, c.Params)
 
 	p.checks = Checks{PKCE: true, State: true, Nonce: known.oidc}
 	if len(c.Checks) > 0 {
@@ -105,6 +112,14 @@ func (p *oauthProvider) complete() {
 	if c.Preset != presetOIDC && c.Preset != presetOAuth2 {
 		p.info.Logo = c.Preset
 	}
+}
+
+// overlaid is a copy of a map with the entries of another over its own.
+func overlaid[V any](m, over map[string]V) map[string]V {
+	out := make(map[string]V, len(m)+len(over))
+	maps.Copy(out, m)
+	maps.Copy(out, over)
+	return out
 }
 
 func (p *oauthProvider) kind() string {

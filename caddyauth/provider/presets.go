@@ -24,6 +24,13 @@ type preset struct {
 	token         string
 	userinfo      string
 	scope         []string
+	// checks, clientAuth and responseMode are the defaults of the settings of those
+	// names, where the service needs others than those of its kind.
+	checks       []string
+	clientAuth   string
+	responseMode string
+	// params are further parameters of the authorization request.
+	params map[string]string
 
 	// profile maps the fields of NextAuth's user to claims.
 	profile map[string][]string
