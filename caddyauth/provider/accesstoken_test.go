@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/lyingop"
 )
 
 func TestNewTokenIssuer(t *testing.T) {
@@ -34,16 +36,16 @@ func TestTokenIssuerMetadata(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = p.VerifyToken(t.Context(), rsaKey().sign(t, "{}", nil), SigningAlgs())
+		_, err = p.VerifyToken(t.Context(), lyingop.RSA().Sign(t, "{}", nil), SigningAlgs())
 		return err
 	}
 	op := newEvil(t)
-	op.metadata = func(m map[string]any) { delete(m, "authorization_endpoint"); delete(m, "token_endpoint") }
+	op.Metadata = func(m map[string]any) { delete(m, "authorization_endpoint"); delete(m, "token_endpoint") }
 	if err := verify(op, TokenIssuerConfig{}); err != nil {
 		t.Errorf("without the endpoints of a sign-in: %v", err)
 	}
 	op = newEvil(t)
-	op.metadata = set("jwks_uri", nil)
+	op.Metadata = lyingop.Set("jwks_uri", nil)
 	if err := verify(op, TokenIssuerConfig{}); ReasonOf(err) != ReasonDiscovery {
 		t.Errorf("no keys: %v", err)
 	}
@@ -51,12 +53,12 @@ func TestTokenIssuerMetadata(t *testing.T) {
 		t.Errorf("keys that are written down: %v", err)
 	}
 	op = newEvil(t)
-	op.metadata = set("issuer", "https://other.example")
+	op.Metadata = lyingop.Set("issuer", "https://other.example")
 	if err := verify(op, TokenIssuerConfig{}); ReasonOf(err) != ReasonIssuer {
 		t.Errorf("IDP-10 another issuer's metadata: %v", err)
 	}
 	op = newEvil(t)
-	op.replace("/jwks", func(w http.ResponseWriter, r *http.Request) {
+	op.Replace("/jwks", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://localhost:1/keys", http.StatusFound)
 	})
 	if err := verify(op, TokenIssuerConfig{}); ReasonOf(err) != ReasonKeys {

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/lyingop"
 )
 
 func authorizationURL(t *testing.T, p OAuth, extra url.Values) *url.URL {
@@ -106,7 +108,7 @@ func demanded() map[string]string {
 func TestChallengeMethod(t *testing.T) {
 	t.Run("PKCE-03 plain method never used", func(t *testing.T) {
 		op := newEvil(t)
-		op.metadata = set("code_challenge_methods_supported", []string{"plain"})
+		op.Metadata = lyingop.Set("code_challenge_methods_supported", []string{"plain"})
 		q := authorizationURL(t, op.provider(nil), nil).Query()
 		if q.Get("code_challenge_method") != "S256" || q.Get("code_challenge") != "challenge" || q.Get("nonce") != "n" {
 			t.Errorf("%v", q)

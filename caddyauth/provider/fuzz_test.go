@@ -7,10 +7,12 @@ import (
 	"testing"
 
 	jose "github.com/go-jose/go-jose/v4"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/lyingop"
 )
 
 func FuzzKeys(f *testing.F) {
-	good, _ := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{rsaKey().public(), ecKey().public()}})
+	good, _ := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{lyingop.RSA().Public(), lyingop.EC().Public()}})
 	f.Add(good)
 	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AA"},{"kty":"RSA","n":"AA","e":"AQAB"},null,1]}`))
 	f.Add([]byte(`{"keys":[{"kty":"EC","crv":"P-256","x":"AA","y":"AA"},{"kty":"OKP","crv":"Ed25519","x":"AA"}]}`))
@@ -28,9 +30,9 @@ func FuzzKeys(f *testing.F) {
 }
 
 func FuzzTokenHeader(f *testing.F) {
-	f.Add(b64(`{"alg":"RS256","typ":"JWT"}`) + ".e30.c2ln")
-	f.Add(b64(`{"alg":"none"}`) + ".e30.")
-	f.Add(b64(`{"alg":"dir"}`) + "..a.b.c")
+	f.Add(lyingop.Base64(`{"alg":"RS256","typ":"JWT"}`) + ".e30.c2ln")
+	f.Add(lyingop.Base64(`{"alg":"none"}`) + ".e30.")
+	f.Add(lyingop.Base64(`{"alg":"dir"}`) + "..a.b.c")
 	f.Add("null.null.null")
 	f.Fuzz(func(t *testing.T, raw string) {
 		if checkTokenType(raw, []string{"RS256"}) != nil {

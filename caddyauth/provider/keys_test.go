@@ -11,17 +11,9 @@ import (
 	"time"
 
 	jose "github.com/go-jose/go-jose/v4"
-)
 
-func keysOf(signers ...signer) func() any {
-	return func() any {
-		var set jose.JSONWebKeySet
-		for _, s := range signers {
-			set.Keys = append(set.Keys, s.public())
-		}
-		return set
-	}
-}
+	"github.com/caddyauth/gateway/caddyauth/internal/lyingop"
+)
 
 func fail(status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "down", status) }
@@ -35,11 +27,11 @@ func TestKeyRotation(t *testing.T) {
 			t.Fatal(err)
 		}
 		op.wait(refetchFloor)
-		op.sign, op.jwks = otherRSA(), keysOf(otherRSA())
+		op.Key, op.JWKS = lyingop.OtherRSA(), lyingop.KeysOf(lyingop.OtherRSA())
 		if _, err := op.exchange(p); err != nil {
 			t.Error(err)
 		}
-		if n := op.count("/jwks"); n != 2 {
+		if n := op.Count("/jwks"); n != 2 {
 			t.Errorf("%d fetches", n)
 		}
 	})
@@ -50,11 +42,11 @@ func TestKeyRotation(t *testing.T) {
 			t.Fatal(err)
 		}
 		op.wait(refetchFloor)
-		op.sign, op.jwks = otherRSA(), keysOf(otherRSA())
+		op.Key, op.JWKS = lyingop.OtherRSA(), lyingop.KeysOf(lyingop.OtherRSA())
 		if _, err := op.exchange(p); err != nil {
 			t.Fatal(err)
 		}
-		op.sign = rsaKey()
+		op.Key = lyingop.RSA()
 		if _, err := op.exchange(p); ReasonOf(err) != ReasonIDToken {
 			t.Errorf("a removed key still counts: %v", err)
 		}
@@ -66,8 +58,8 @@ func TestKeyRotation(t *testing.T) {
 			t.Fatal(err)
 		}
 		op.wait(refetchFloor)
-		op.sign = signer{"rsa", jose.RS256, otherRSA().key}
-		op.jwks = keysOf(op.sign)
+		op.Key = lyingop.OtherRSA().Named("rsa")
+		op.JWKS = lyingop.KeysOf(op.Key)
 		if _, err := op.exchange(p); err != nil {
 			t.Error(err)
 		}
@@ -78,9 +70,9 @@ func TestKeyRotation(t *testing.T) {
 		if _, err := op.exchange(p); err != nil {
 			t.Fatal(err)
 		}
-		op.jwks = keysOf(otherRSA())
+		op.JWKS = lyingop.KeysOf(lyingop.OtherRSA())
 		op.wait(freshFor)
-		op.claims = func(m map[string]any) { m["iat"], m["exp"] = op.clock().Unix(), op.clock().Unix()+60 }
+		op.Claims = func(m map[string]any) { m["iat"], m["exp"] = op.clock().Unix(), op.clock().Unix()+60 }
 		if _, err := op.exchange(p); ReasonOf(err) != ReasonIDToken {
 			t.Errorf("got %v", err)
 		}
@@ -91,9 +83,11 @@ func TestKeyRotation(t *testing.T) {
 		if _, err := op.exchange(p); err != nil {
 			t.Fatal(err)
 		}
-		op.mux.HandleFunc("/moved", func(w http.ResponseWriter, _ *http.Request) { op.json(w, keysOf(otherRSA())()) })
-		op.metadata, op.sign = set("jwks_uri", op.URL+"/moved"), otherRSA()
-		op.replace("/jwks", fail(http.StatusNotFound))
+		op.Replace("/moved", func(w http.ResponseWriter, _ *http.Request) {
+			lyingop.WriteJSON(w, lyingop.KeysOf(lyingop.OtherRSA())())
+		})
+		op.Metadata, op.Key = lyingop.Set("jwks_uri", op.URL+"/moved"), lyingop.OtherRSA()
+		op.Replace("/jwks", fail(http.StatusNotFound))
 		op.wait(refetchFloor)
 		if _, err := op.exchange(p); err == nil {
 			t.Fatal("the new keys cannot be known yet")
@@ -114,7 +108,7 @@ func TestUnknownKeyStorm(t *testing.T) {
 	storm := func() {
 		var wg sync.WaitGroup
 		for i := range 50 {
-			token := signer{fmt.Sprint("made-up-", i), jose.RS256, otherRSA().key}.sign(t, "{}", nil)
+			token := lyingop.OtherRSA().Named(fmt.Sprint("made-up-", i)).Sign(t, "{}", nil)
 			wg.Go(func() {
 				keys := p.(*oauthProvider)
 				_, err := (&keySet{cache: keys.cache.forJWKS(op.URL + "/jwks"), fetch: keys.signingKeys(op.URL + "/jwks"), algs: []string{"RS256"}}).VerifySignature(t.Context(), token)
@@ -126,40 +120,40 @@ func TestUnknownKeyStorm(t *testing.T) {
 		wg.Wait()
 	}
 	storm()
-	if n := op.count("/jwks"); n != 1 {
+	if n := op.Count("/jwks"); n != 1 {
 		t.Errorf("%d fetches right after the first", n)
 	}
 	op.wait(refetchFloor)
 	storm()
-	if n := op.count("/jwks"); n != 2 {
+	if n := op.Count("/jwks"); n != 2 {
 		t.Errorf("%d fetches after the floor, want 2", n)
 	}
 }
 
 func TestKeyWithoutID(t *testing.T) {
-	unnamed := func(s signer) signer { s.kid = ""; return s }
+	unnamed := func(k lyingop.Key) lyingop.Key { return k.Named("") }
 	for _, tc := range []struct {
 		name string
 		keys func() any
-		sign signer
+		sign lyingop.Key
 		ok   bool
 	}{
-		{"IDP-03 oidcc-client-test-kid-absent-single-jwks", keysOf(rsaKey()), unnamed(rsaKey()), true},
-		{"IDP-03 oidcc-client-test-kid-absent-multiple-jwks", keysOf(ecKey(), otherRSA(), rsaKey()), unnamed(rsaKey()), true},
-		{"IDP-03 keys without an id, token with one", keysOf(unnamed(rsaKey())), rsaKey(), false},
+		{"IDP-03 oidcc-client-test-kid-absent-single-jwks", lyingop.KeysOf(lyingop.RSA()), unnamed(lyingop.RSA()), true},
+		{"IDP-03 oidcc-client-test-kid-absent-multiple-jwks", lyingop.KeysOf(lyingop.EC(), lyingop.OtherRSA(), lyingop.RSA()), unnamed(lyingop.RSA()), true},
+		{"IDP-03 keys without an id, token with one", lyingop.KeysOf(unnamed(lyingop.RSA())), lyingop.RSA(), false},
 		{"IDP-03 tries are bounded", func() any {
-			set := keysOf(unnamed(otherRSA()))().(jose.JSONWebKeySet)
+			set := lyingop.KeysOf(unnamed(lyingop.OtherRSA()))().(jose.JSONWebKeySet)
 			for len(set.Keys) < maxTries {
 				set.Keys = append(set.Keys, set.Keys[0])
 			}
-			set.Keys = append(set.Keys, rsaKey().public())
+			set.Keys = append(set.Keys, lyingop.RSA().Public())
 			return set
-		}, unnamed(rsaKey()), false},
-		{"IDP-04 duplicate kid, the second is right", keysOf(signer{"rsa", jose.RS256, otherRSA().key}, rsaKey()), rsaKey(), true},
+		}, unnamed(lyingop.RSA()), false},
+		{"IDP-04 duplicate kid, the second is right", lyingop.KeysOf(lyingop.OtherRSA().Named("rsa"), lyingop.RSA()), lyingop.RSA(), true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			op := newEvil(t)
-			op.jwks, op.sign = tc.keys, tc.sign
+			op.JWKS, op.Key = tc.keys, tc.sign
 			if _, err := op.exchange(op.provider(nil)); (err == nil) != tc.ok {
 				t.Error(err)
 			}
@@ -168,8 +162,8 @@ func TestKeyWithoutID(t *testing.T) {
 }
 
 func TestUnusableKeys(t *testing.T) {
-	good, _ := json.Marshal(rsaKey().public())
-	private, _ := json.Marshal(jose.JSONWebKey{KeyID: "rsa", Key: rsaKey().key})
+	good, _ := json.Marshal(lyingop.RSA().Public())
+	private, _ := json.Marshal(jose.JSONWebKey{KeyID: "rsa", Key: lyingop.RSA().Signer})
 	change := func(name string, v any) json.RawMessage {
 		var m map[string]any
 		_ = json.Unmarshal(good, &m)
@@ -177,7 +171,7 @@ func TestUnusableKeys(t *testing.T) {
 		b, _ := json.Marshal(m)
 		return b
 	}
-	weak, _ := json.Marshal(weakRSA().public())
+	weak, _ := json.Marshal(lyingop.WeakRSA().Public())
 	huge, _ := json.Marshal(jose.JSONWebKey{Key: &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(3), 16000), E: 65537}})
 	for _, tc := range []struct {
 		name string
@@ -208,7 +202,7 @@ func TestUnusableKeys(t *testing.T) {
 	}
 	t.Run("IDP-04 alg of the key is another", func(t *testing.T) {
 		op := newEvil(t)
-		op.jwks = func() any { return map[string]any{"keys": []any{change("alg", "PS256")}} }
+		op.JWKS = func() any { return map[string]any{"keys": []any{change("alg", "PS256")}} }
 		if _, err := op.exchange(op.provider(nil)); ReasonOf(err) != ReasonIDToken {
 			t.Error(err)
 		}
@@ -226,8 +220,8 @@ func TestKeyOutage(t *testing.T) {
 	if _, err := op.exchange(p); err != nil {
 		t.Fatal(err)
 	}
-	op.claims = func(m map[string]any) { m["iat"], m["exp"] = op.clock().Unix(), op.clock().Unix()+60 }
-	op.replace("/jwks", fail(http.StatusInternalServerError))
+	op.Claims = func(m map[string]any) { m["iat"], m["exp"] = op.clock().Unix(), op.clock().Unix()+60 }
+	op.Replace("/jwks", fail(http.StatusInternalServerError))
 	for _, tc := range []struct {
 		name   string
 		wait   time.Duration
@@ -251,13 +245,13 @@ func TestKeyOutage(t *testing.T) {
 		if _, err := op.exchange(p); err != nil {
 			t.Fatal(err)
 		}
-		op.replace("/jwks", fail(http.StatusBadGateway))
+		op.Replace("/jwks", fail(http.StatusBadGateway))
 		op.wait(refetchFloor)
-		op.sign = otherRSA()
+		op.Key = lyingop.OtherRSA()
 		if _, err := op.exchange(p); ReasonOf(err) != ReasonIDToken {
 			t.Errorf("unknown key: %v", err)
 		}
-		op.sign = rsaKey()
+		op.Key = lyingop.RSA()
 		if _, err := op.exchange(p); err != nil {
 			t.Errorf("known key: %v", err)
 		}

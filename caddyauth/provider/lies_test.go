@@ -1,10 +1,7 @@
 package provider
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -13,24 +10,12 @@ import (
 	"time"
 
 	jose "github.com/go-jose/go-jose/v4"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/lyingop"
 )
 
-func set(name string, v any) func(map[string]any) {
-	return func(m map[string]any) { m[name] = v }
-}
-
-// hs256 is a token signed with a symmetric key.
-func hs256(key []byte) func(string) string {
-	return func(raw string) string {
-		signed := b64(`{"alg":"HS256","typ":"JWT","kid":"rsa"}`) + "." + strings.Split(raw, ".")[1]
-		mac := hmac.New(sha256.New, key)
-		mac.Write([]byte(signed))
-		return signed + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
-	}
-}
-
 func publicPEM() []byte {
-	der, _ := x509.MarshalPKIXPublicKey(rsaKey().key.Public())
+	der, _ := x509.MarshalPKIXPublicKey(lyingop.RSA().Signer.Public())
 	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 }
 
@@ -45,117 +30,112 @@ func TestLies(t *testing.T) {
 		reason Reason // empty: no lie, sign-in succeeds
 	}{
 		{"oidcc-client-test honest", func(op *evilOP) {}, ""},
-		{"oidcc-client-test-invalid-iss", func(op *evilOP) { op.claims = set("iss", op.URL+"1") }, ReasonIDToken},
-		{"iss with a slash more", func(op *evilOP) { op.claims = set("iss", op.URL+"/") }, ReasonIDToken},
-		{"iss missing", func(op *evilOP) { op.claims = set("iss", nil) }, ReasonIDToken},
+		{"oidcc-client-test-invalid-iss", func(op *evilOP) { op.Claims = lyingop.Set("iss", op.URL+"1") }, ReasonIDToken},
+		{"iss with a slash more", func(op *evilOP) { op.Claims = lyingop.Set("iss", op.URL+"/") }, ReasonIDToken},
+		{"iss missing", func(op *evilOP) { op.Claims = lyingop.Set("iss", nil) }, ReasonIDToken},
 		{"iss under another name", func(op *evilOP) {
-			op.claims = func(m map[string]any) { m["ISS"], m["iss"] = m["iss"], nil }
+			op.Claims = func(m map[string]any) { m["ISS"], m["iss"] = m["iss"], nil }
 		}, ReasonIDToken},
-		{"TOKEN-11 oidcc-client-test-invalid-aud", func(op *evilOP) { op.claims = set("aud", evilClient+"1") }, ReasonIDToken},
-		{"TOKEN-11 oidcc-client-test-missing-aud", func(op *evilOP) { op.claims = set("aud", nil) }, ReasonIDToken},
-		{"TOKEN-11 aud null", func(op *evilOP) { op.claims = set("aud", json.RawMessage("null")) }, ReasonIDToken},
-		{"TOKEN-11 aud empty", func(op *evilOP) { op.claims = set("aud", "") }, ReasonIDToken},
-		{"TOKEN-11 aud with a number", func(op *evilOP) { op.claims = set("aud", []any{evilClient, 1}) }, ReasonIDToken},
-		{"aud as a list of one", func(op *evilOP) { op.claims = set("aud", []any{evilClient}) }, ""},
-		{"TOKEN-09 aud array without azp", func(op *evilOP) { op.claims = set("aud", []any{evilClient, "other"}) }, ReasonIDToken},
+		{"TOKEN-11 oidcc-client-test-invalid-aud", func(op *evilOP) { op.Claims = lyingop.Set("aud", evilClient+"1") }, ReasonIDToken},
+		{"TOKEN-11 oidcc-client-test-missing-aud", func(op *evilOP) { op.Claims = lyingop.Set("aud", nil) }, ReasonIDToken},
+		{"TOKEN-11 aud null", func(op *evilOP) { op.Claims = lyingop.Set("aud", json.RawMessage("null")) }, ReasonIDToken},
+		{"TOKEN-11 aud empty", func(op *evilOP) { op.Claims = lyingop.Set("aud", "") }, ReasonIDToken},
+		{"TOKEN-11 aud with a number", func(op *evilOP) { op.Claims = lyingop.Set("aud", []any{evilClient, 1}) }, ReasonIDToken},
+		{"aud as a list of one", func(op *evilOP) { op.Claims = lyingop.Set("aud", []any{evilClient}) }, ""},
+		{"TOKEN-09 aud array without azp", func(op *evilOP) { op.Claims = lyingop.Set("aud", []any{evilClient, "other"}) }, ReasonIDToken},
 		{"TOKEN-09 aud array with azp", func(op *evilOP) {
-			op.claims = func(m map[string]any) { m["aud"], m["azp"] = []any{evilClient, "other"}, evilClient }
+			op.Claims = func(m map[string]any) { m["aud"], m["azp"] = []any{evilClient, "other"}, evilClient }
 		}, ""},
-		{"TOKEN-10 azp wrong", func(op *evilOP) { op.claims = set("azp", "other") }, ReasonIDToken},
-		{"TOKEN-10 azp of another type", func(op *evilOP) { op.claims = set("azp", []any{evilClient}) }, ReasonIDToken},
-		{"TOKEN-13 oidcc-client-test-missing-sub", func(op *evilOP) { op.claims = set("sub", nil) }, ReasonIDToken},
-		{"TOKEN-13 sub empty", func(op *evilOP) { op.claims = set("sub", "") }, ReasonIDToken},
+		{"TOKEN-10 azp wrong", func(op *evilOP) { op.Claims = lyingop.Set("azp", "other") }, ReasonIDToken},
+		{"TOKEN-10 azp of another type", func(op *evilOP) { op.Claims = lyingop.Set("azp", []any{evilClient}) }, ReasonIDToken},
+		{"TOKEN-13 oidcc-client-test-missing-sub", func(op *evilOP) { op.Claims = lyingop.Set("sub", nil) }, ReasonIDToken},
+		{"TOKEN-13 sub empty", func(op *evilOP) { op.Claims = lyingop.Set("sub", "") }, ReasonIDToken},
 		{"TOKEN-13 sub of 255 bytes", func(op *evilOP) {
-			op.claims = set("sub", strings.Repeat("s", 255))
-			op.userinfo["sub"] = strings.Repeat("s", 255)
+			op.Claims = lyingop.Set("sub", strings.Repeat("s", 255))
+			op.Person["sub"] = strings.Repeat("s", 255)
 		}, ""},
-		{"TOKEN-13 sub too long", func(op *evilOP) { op.claims = set("sub", strings.Repeat("s", 256)) }, ReasonIDToken},
+		{"TOKEN-13 sub too long", func(op *evilOP) { op.Claims = lyingop.Set("sub", strings.Repeat("s", 256)) }, ReasonIDToken},
 		{"JWE-09 sub under another name", func(op *evilOP) {
-			op.claims = func(m map[string]any) { m["SUB"], m["sub"] = "admin", nil }
+			op.Claims = func(m map[string]any) { m["SUB"], m["sub"] = "admin", nil }
 		}, ReasonIDToken},
-		{"oidcc-client-test-missing-iat", func(op *evilOP) { op.claims = set("iat", nil) }, ReasonIDToken},
-		{"iat as a string", func(op *evilOP) { op.claims = set("iat", fmt.Sprint(now)) }, ReasonIDToken},
-		{"iat as a fraction", func(op *evilOP) { op.claims = set("iat", float64(now)+0.5) }, ""},
-		{"iat absurd", func(op *evilOP) { op.claims = set("iat", 1e300) }, ReasonIDToken},
-		{"TIME-01 iat 60 s ahead", func(op *evilOP) { op.claims = set("iat", now+60) }, ""},
-		{"TIME-01 iat 90 s ahead", func(op *evilOP) { op.claims = set("iat", now+90) }, ReasonClock},
-		{"exp missing", func(op *evilOP) { op.claims = set("exp", nil) }, ReasonIDToken},
-		{"exp negative", func(op *evilOP) { op.claims = set("exp", -1) }, ReasonIDToken},
-		{"TIME-01 expired 59 s ago", func(op *evilOP) { op.claims = set("exp", now-59) }, ""},
-		{"TIME-01 expired 60 s ago", func(op *evilOP) { op.claims = set("exp", now-60) }, ReasonClock},
-		{"TIME-02 exp after 2038", func(op *evilOP) { op.claims = set("exp", int64(1)<<33) }, ""},
-		{"nbf 50 s ahead", func(op *evilOP) { op.claims = set("nbf", now+50) }, ""},
-		{"nbf 90 s ahead", func(op *evilOP) { op.claims = set("nbf", now+90) }, ReasonClock},
-		{"nbf no number", func(op *evilOP) { op.claims = set("nbf", true) }, ReasonIDToken},
+		{"oidcc-client-test-missing-iat", func(op *evilOP) { op.Claims = lyingop.Set("iat", nil) }, ReasonIDToken},
+		{"iat as a string", func(op *evilOP) { op.Claims = lyingop.Set("iat", fmt.Sprint(now)) }, ReasonIDToken},
+		{"iat as a fraction", func(op *evilOP) { op.Claims = lyingop.Set("iat", float64(now)+0.5) }, ""},
+		{"iat absurd", func(op *evilOP) { op.Claims = lyingop.Set("iat", 1e300) }, ReasonIDToken},
+		{"TIME-01 iat 60 s ahead", func(op *evilOP) { op.Claims = lyingop.Set("iat", now+60) }, ""},
+		{"TIME-01 iat 90 s ahead", func(op *evilOP) { op.Claims = lyingop.Set("iat", now+90) }, ReasonClock},
+		{"exp missing", func(op *evilOP) { op.Claims = lyingop.Set("exp", nil) }, ReasonIDToken},
+		{"exp negative", func(op *evilOP) { op.Claims = lyingop.Set("exp", -1) }, ReasonIDToken},
+		{"TIME-01 expired 59 s ago", func(op *evilOP) { op.Claims = lyingop.Set("exp", now-59) }, ""},
+		{"TIME-01 expired 60 s ago", func(op *evilOP) { op.Claims = lyingop.Set("exp", now-60) }, ReasonClock},
+		{"TIME-02 exp after 2038", func(op *evilOP) { op.Claims = lyingop.Set("exp", int64(1)<<33) }, ""},
+		{"nbf 50 s ahead", func(op *evilOP) { op.Claims = lyingop.Set("nbf", now+50) }, ""},
+		{"nbf 90 s ahead", func(op *evilOP) { op.Claims = lyingop.Set("nbf", now+90) }, ReasonClock},
+		{"nbf no number", func(op *evilOP) { op.Claims = lyingop.Set("nbf", true) }, ReasonIDToken},
 
-		{"NONCE-01 oidcc-client-test-nonce-invalid", func(op *evilOP) { op.claims = set("nonce", evilNonce+"1") }, ReasonNonce},
-		{"NONCE-02 nonce missing", func(op *evilOP) { op.claims = set("nonce", nil) }, ReasonNonce},
-		{"NONCE-02 nonce null", func(op *evilOP) { op.claims = set("nonce", json.RawMessage("null")) }, ReasonNonce},
+		{"NONCE-01 oidcc-client-test-nonce-invalid", func(op *evilOP) { op.Claims = lyingop.Set("nonce", evilNonce+"1") }, ReasonNonce},
+		{"NONCE-02 nonce missing", func(op *evilOP) { op.Claims = lyingop.Set("nonce", nil) }, ReasonNonce},
+		{"NONCE-02 nonce null", func(op *evilOP) { op.Claims = lyingop.Set("nonce", json.RawMessage("null")) }, ReasonNonce},
 		{"NONCE-02 nonce under another name", func(op *evilOP) {
-			op.claims = func(m map[string]any) { m["Nonce"], m["nonce"] = evilNonce, nil }
+			op.Claims = func(m map[string]any) { m["Nonce"], m["nonce"] = evilNonce, nil }
 		}, ReasonNonce},
 		{"nonce twice, the last wins", func(op *evilOP) {
-			op.payload = fmt.Sprintf(`{"iss":%q,"sub":"s","aud":"client","iat":%d,"exp":%d,"nonce":%q,"nonce":"x"}`, op.URL, now, now+9, evilNonce)
+			op.Payload = fmt.Sprintf(`{"iss":%q,"sub":"s","aud":"client","iat":%d,"exp":%d,"nonce":%q,"nonce":"x"}`, op.URL, now, now+9, evilNonce)
 		}, ReasonNonce},
 
 		{"TOKEN-15 oidcc-client-test-invalid-sig-rs256", func(op *evilOP) {
-			op.rawToken = func(raw string) string {
-				i := strings.LastIndexByte(raw, '.') + 10
-				return raw[:i] + string('A'+('Z'-raw[i]+26)%26) + raw[i+1:]
-			}
+			op.RawToken = lyingop.Flip
 		}, ReasonIDToken},
 		{"TOKEN-15 another key under a known id", func(op *evilOP) {
-			op.sign = signer{"rsa", jose.RS256, otherRSA().key}
+			op.Key = lyingop.OtherRSA().Named("rsa")
 		}, ReasonIDToken},
 		{"TOKEN-15 payload replaced", func(op *evilOP) {
-			op.rawToken = segments("", b64(`{"sub":"admin"}`), "")
+			op.RawToken = lyingop.Segments("", lyingop.Base64(`{"sub":"admin"}`), "")
 		}, ReasonIDToken},
 		{"TOKEN-16 oidcc-client-test-idtoken-sig-none", func(op *evilOP) {
-			op.rawToken = func(raw string) string {
-				return b64(`{"alg":"none"}`) + "." + strings.Split(raw, ".")[1] + "."
-			}
+			op.RawToken = lyingop.Unsigned
 		}, ReasonIDToken},
-		{"TOKEN-18 HS256 with the RSA public key", func(op *evilOP) { op.rawToken = hs256(publicPEM()) }, ReasonIDToken},
-		{"TOKEN-18 HS256 with the client secret", func(op *evilOP) { op.rawToken = hs256([]byte("the secret")) }, ReasonIDToken},
+		{"TOKEN-18 HS256 with the RSA public key", func(op *evilOP) { op.RawToken = lyingop.HS256(publicPEM()) }, ReasonIDToken},
+		{"TOKEN-18 HS256 with the client secret", func(op *evilOP) { op.RawToken = lyingop.HS256([]byte("the secret")) }, ReasonIDToken},
 		{"another algorithm that is advertised", func(op *evilOP) {
-			op.sign = ecKey()
-			op.jwks = func() any {
-				return jose.JSONWebKeySet{Keys: []jose.JSONWebKey{rsaKey().public(), ecKey().public()}}
+			op.Key = lyingop.EC()
+			op.JWKS = func() any {
+				return jose.JSONWebKeySet{Keys: []jose.JSONWebKey{lyingop.RSA().Public(), lyingop.EC().Public()}}
 			}
 		}, ReasonIDToken},
 		{"TOKEN-19 encrypted", func(op *evilOP) {
-			op.rawToken = func(string) string { return b64(`{"alg":"dir","enc":"A256GCM"}`) + "..a.b.c" }
+			op.RawToken = func(string) string { return lyingop.Base64(`{"alg":"dir","enc":"A256GCM"}`) + "..a.b.c" }
 		}, ReasonIDToken},
-		{"TOKEN-19 not a token", func(op *evilOP) { op.rawToken = func(string) string { return "garbage" } }, ReasonIDToken},
-		{"TOKEN-19 header null", func(op *evilOP) { op.rawToken = segments(b64("null"), "", "") }, ReasonIDToken},
-		{"JSON serialization", func(op *evilOP) { op.rawToken = func(string) string { return `{"payload":"e30","signatures":[]}` } }, ReasonIDToken},
-		{"white space in it", func(op *evilOP) { op.rawToken = func(raw string) string { return " " + raw } }, ReasonIDToken},
-		{"critical extension", func(op *evilOP) { op.header = map[string]any{"crit": []string{"x"}, "x": 1} }, ReasonIDToken},
+		{"TOKEN-19 not a token", func(op *evilOP) { op.RawToken = func(string) string { return "garbage" } }, ReasonIDToken},
+		{"TOKEN-19 header null", func(op *evilOP) { op.RawToken = lyingop.Segments(lyingop.Base64("null"), "", "") }, ReasonIDToken},
+		{"JSON serialization", func(op *evilOP) { op.RawToken = func(string) string { return `{"payload":"e30","signatures":[]}` } }, ReasonIDToken},
+		{"white space in it", func(op *evilOP) { op.RawToken = func(raw string) string { return " " + raw } }, ReasonIDToken},
+		{"critical extension", func(op *evilOP) { op.Header = map[string]any{"crit": []string{"x"}, "x": 1} }, ReasonIDToken},
 		{"JWE-11 own key in the header", func(op *evilOP) {
-			op.sign = signer{"", jose.RS256, otherRSA().key}
-			op.header = map[string]any{"jwk": otherRSA().public(), "jku": op.URL + "/evil-keys"}
+			op.Key = lyingop.OtherRSA().Named("")
+			op.Header = map[string]any{"jwk": lyingop.OtherRSA().Public(), "jku": op.URL + "/evil-keys"}
 		}, ReasonIDToken},
-		{"payload is no object", func(op *evilOP) { op.payload = `[]` }, ReasonIDToken},
-		{"payload is null", func(op *evilOP) { op.payload = `null` }, ReasonIDToken},
+		{"payload is no object", func(op *evilOP) { op.Payload = `[]` }, ReasonIDToken},
+		{"payload is null", func(op *evilOP) { op.Payload = `null` }, ReasonIDToken},
 
-		{"logout token by its type", func(op *evilOP) { op.header = map[string]any{"typ": "logout+jwt"} }, ReasonIDToken},
+		{"logout token by its type", func(op *evilOP) { op.Header = map[string]any{"typ": "logout+jwt"} }, ReasonIDToken},
 		{"logout token by its event", func(op *evilOP) {
-			op.claims = set("events", map[string]any{logoutEvent: map[string]any{}})
+			op.Claims = lyingop.Set("events", map[string]any{logoutEvent: map[string]any{}})
 		}, ReasonIDToken},
-		{"access token by its type", func(op *evilOP) { op.header = map[string]any{"typ": "application/AT+JWT"} }, ReasonIDToken},
-		{"type in lower case", func(op *evilOP) { op.header = map[string]any{"typ": "jwt"} }, ""},
-		{"no type", func(op *evilOP) { op.header = map[string]any{"typ": nil} }, ""},
+		{"access token by its type", func(op *evilOP) { op.Header = map[string]any{"typ": "application/AT+JWT"} }, ReasonIDToken},
+		{"type in lower case", func(op *evilOP) { op.Header = map[string]any{"typ": "jwt"} }, ""},
+		{"no type", func(op *evilOP) { op.Header = map[string]any{"typ": nil} }, ""},
 
-		{"at_hash right", func(op *evilOP) { op.claims = set("at_hash", atHash(evilAccess)) }, ""},
-		{"TOKEN-20 CVE-2026-28498 oidcc-client-test-invalid-athash", func(op *evilOP) { op.claims = set("at_hash", atHash("another")) }, ReasonIDToken},
-		{"TOKEN-20 at_hash no string", func(op *evilOP) { op.claims = set("at_hash", true) }, ReasonIDToken},
-		{"TOKEN-20 at_hash empty", func(op *evilOP) { op.claims = set("at_hash", "") }, ReasonIDToken},
+		{"at_hash right", func(op *evilOP) { op.Claims = lyingop.Set("at_hash", lyingop.AtHash(evilAccess)) }, ""},
+		{"TOKEN-20 CVE-2026-28498 oidcc-client-test-invalid-athash", func(op *evilOP) { op.Claims = lyingop.Set("at_hash", lyingop.AtHash("another")) }, ReasonIDToken},
+		{"TOKEN-20 at_hash no string", func(op *evilOP) { op.Claims = lyingop.Set("at_hash", true) }, ReasonIDToken},
+		{"TOKEN-20 at_hash empty", func(op *evilOP) { op.Claims = lyingop.Set("at_hash", "") }, ReasonIDToken},
 
-		{"no id_token", func(op *evilOP) { op.response = set("id_token", nil) }, ReasonIDToken},
-		{"id_token no string", func(op *evilOP) { op.response = set("id_token", map[string]any{}) }, ReasonIDToken},
+		{"no id_token", func(op *evilOP) { op.Response = lyingop.Set("id_token", nil) }, ReasonIDToken},
+		{"id_token no string", func(op *evilOP) { op.Response = lyingop.Set("id_token", map[string]any{}) }, ReasonIDToken},
 
 		{"distributed claims are not fetched", func(op *evilOP) {
-			op.claims = func(m map[string]any) {
+			op.Claims = func(m map[string]any) {
 				m["_claim_names"] = map[string]any{"groups": "src"}
 				m["_claim_sources"] = map[string]any{"src": map[string]any{"endpoint": op.URL + "/claims"}}
 			}
@@ -168,11 +148,11 @@ func TestLies(t *testing.T) {
 			if got := ReasonOf(err); got != tc.reason || (err == nil) != (tc.reason == "") {
 				t.Fatalf("%v, want %q", err, tc.reason)
 			}
-			if n := op.count("/token"); n != 1 {
+			if n := op.Count("/token"); n != 1 {
 				t.Errorf("%d token requests", n)
 			}
 			for _, path := range []string{"/claims", "/evil-keys"} {
-				if op.count(path) != 0 {
+				if op.Count(path) != 0 {
 					t.Errorf("%s was asked", path)
 				}
 			}
@@ -183,7 +163,7 @@ func TestLies(t *testing.T) {
 				return
 			}
 			// The suite's way to see a rejection: no userinfo request follows.
-			if op.count("/userinfo") != 0 {
+			if op.Count("/userinfo") != 0 {
 				t.Error("userinfo was asked with a bad ID token")
 			}
 			for _, secret := range []string{evilAccess, "the code", "the secret", evilNonce} {
@@ -207,7 +187,7 @@ func TestNonceThatWasNotSent(t *testing.T) {
 	})
 	t.Run("absent and none sent", func(t *testing.T) {
 		op := newEvil(t)
-		op.claims = set("nonce", nil)
+		op.Claims = lyingop.Set("nonce", nil)
 		if _, err := op.provider(without).Exchange(t.Context(), cb); err != nil {
 			t.Error(err)
 		}
@@ -227,7 +207,7 @@ func TestMaxAge(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			op := newEvil(t)
-			op.claims = set("auth_time", tc.auth)
+			op.Claims = lyingop.Set("auth_time", tc.auth)
 			id, err := op.exchange(op.provider(func(c *Config) { c.Params = map[string]string{"max_age": "600"} }))
 			if (err == nil) != tc.ok {
 				t.Fatal(err)
@@ -248,12 +228,12 @@ func TestClockMessages(t *testing.T) {
 	}{
 		{"ours is behind", "id_token was issued 312 s in the future: this host's clock is behind HOST by about 5m12s (its Date header agrees); check NTP", -312 * time.Second, nil},
 		{"ours is ahead", "id_token expired 300 s ago: this host's clock is ahead of HOST by about 5m0s (its Date header does not agree: that may be a fault of the provider); check NTP", 600 * time.Second, nil},
-		{"the token is wrong", "id_token was issued 1000 s in the future: this host's clock is behind HOST by about 16m40s (its Date header does not agree: that may be a fault of the provider); check NTP", 0, set("iat", theTime.Unix()+1000)},
+		{"the token is wrong", "id_token was issued 1000 s in the future: this host's clock is behind HOST by about 16m40s (its Date header does not agree: that may be a fault of the provider); check NTP", 0, lyingop.Set("iat", theTime.Unix()+1000)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			op := newEvil(t)
 			op.wait(tc.local)
-			op.claims = tc.claims
+			op.Claims = tc.claims
 			_, err := op.exchange(op.provider(nil))
 			want := "clock_skew: " + strings.ReplaceAll(tc.want, "HOST", hostOf(op.URL))
 			if err == nil || err.Error() != want {
@@ -265,13 +245,13 @@ func TestClockMessages(t *testing.T) {
 
 func TestSigningAlgs(t *testing.T) {
 	useEC := func(op *evilOP) {
-		op.sign = ecKey()
-		op.jwks = func() any { return jose.JSONWebKeySet{Keys: []jose.JSONWebKey{ecKey().public()}} }
+		op.Key = lyingop.EC()
+		op.JWKS = func() any { return jose.JSONWebKeySet{Keys: []jose.JSONWebKey{lyingop.EC().Public()}} }
 	}
 	t.Run("ES256 where the provider cannot do RS256", func(t *testing.T) {
 		op := newEvil(t)
 		useEC(op)
-		op.metadata = set("id_token_signing_alg_values_supported", []string{"none", "HS256", "ES256"})
+		op.Metadata = lyingop.Set("id_token_signing_alg_values_supported", []string{"none", "HS256", "ES256"})
 		if _, err := op.exchange(op.provider(nil)); err != nil {
 			t.Error(err)
 		}
@@ -298,14 +278,14 @@ func TestSigningAlgs(t *testing.T) {
 	})
 	t.Run("TOKEN-16 only none and HS256 advertised", func(t *testing.T) {
 		op := newEvil(t)
-		op.metadata = set("id_token_signing_alg_values_supported", []string{"none", "HS256"})
+		op.Metadata = lyingop.Set("id_token_signing_alg_values_supported", []string{"none", "HS256"})
 		if _, err := op.exchange(op.provider(nil)); ReasonOf(err) != ReasonDiscovery {
 			t.Error(err)
 		}
 	})
 	t.Run("nothing advertised means RS256", func(t *testing.T) {
 		op := newEvil(t)
-		op.metadata = func(m map[string]any) { delete(m, "id_token_signing_alg_values_supported") }
+		op.Metadata = func(m map[string]any) { delete(m, "id_token_signing_alg_values_supported") }
 		if _, err := op.exchange(op.provider(nil)); err != nil {
 			t.Error(err)
 		}

@@ -182,7 +182,7 @@ func TestOrganizationsInClaims(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			op := newEvil(t)
-			op.claims = func(c map[string]any) {
+			op.Claims = func(c map[string]any) {
 				for name, v := range tc.claims {
 					c[name] = v
 				}

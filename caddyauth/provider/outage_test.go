@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/lyingop"
 )
 
 func authorize(p OAuth, ctx context.Context) error {
@@ -35,31 +37,31 @@ func TestDiscoveryFailures(t *testing.T) {
 		lie    func(op *evilOP)
 		reason Reason
 	}{
-		{"IDP-10 oidcc-client-test-discovery-issuer-mismatch", func(op *evilOP) { op.metadata = set("issuer", op.URL+"1") }, ReasonIssuer},
-		{"IDP-10 a slash more", func(op *evilOP) { op.metadata = set("issuer", op.URL+"/") }, ReasonIssuer},
-		{"IDP-10 no issuer", func(op *evilOP) { op.metadata = set("issuer", nil) }, ReasonIssuer},
-		{"IDP-06 503", func(op *evilOP) { op.replace("/.well-known/openid-configuration", fail(503)) }, ReasonUnavailable},
-		{"404", func(op *evilOP) { op.replace("/.well-known/openid-configuration", fail(404)) }, ReasonDiscovery},
+		{"IDP-10 oidcc-client-test-discovery-issuer-mismatch", func(op *evilOP) { op.Metadata = lyingop.Set("issuer", op.URL+"1") }, ReasonIssuer},
+		{"IDP-10 a slash more", func(op *evilOP) { op.Metadata = lyingop.Set("issuer", op.URL+"/") }, ReasonIssuer},
+		{"IDP-10 no issuer", func(op *evilOP) { op.Metadata = lyingop.Set("issuer", nil) }, ReasonIssuer},
+		{"IDP-06 503", func(op *evilOP) { op.Replace("/.well-known/openid-configuration", fail(503)) }, ReasonUnavailable},
+		{"404", func(op *evilOP) { op.Replace("/.well-known/openid-configuration", fail(404)) }, ReasonDiscovery},
 		{"a page", func(op *evilOP) {
-			op.replace("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>secret") })
+			op.Replace("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>secret") })
 		}, ReasonDiscovery},
-		{"IDP-12 token endpoint without TLS", func(op *evilOP) { op.metadata = set("token_endpoint", "http://sso.example.com/token") }, ReasonDiscovery},
-		{"jwks_uri is a file", func(op *evilOP) { op.metadata = set("jwks_uri", "file:///etc/passwd") }, ReasonDiscovery},
-		{"authorization endpoint is a script", func(op *evilOP) { op.metadata = set("authorization_endpoint", "javascript:alert(1)") }, ReasonDiscovery},
-		{"endpoint with a user name", func(op *evilOP) { op.metadata = set("token_endpoint", "https://a:b@sso.example.com/") }, ReasonDiscovery},
-		{"no token endpoint", func(op *evilOP) { op.metadata = set("token_endpoint", nil) }, ReasonDiscovery},
+		{"IDP-12 token endpoint without TLS", func(op *evilOP) { op.Metadata = lyingop.Set("token_endpoint", "http://sso.example.com/token") }, ReasonDiscovery},
+		{"jwks_uri is a file", func(op *evilOP) { op.Metadata = lyingop.Set("jwks_uri", "file:///etc/passwd") }, ReasonDiscovery},
+		{"authorization endpoint is a script", func(op *evilOP) { op.Metadata = lyingop.Set("authorization_endpoint", "javascript:alert(1)") }, ReasonDiscovery},
+		{"endpoint with a user name", func(op *evilOP) { op.Metadata = lyingop.Set("token_endpoint", "https://a:b@sso.example.com/") }, ReasonDiscovery},
+		{"no token endpoint", func(op *evilOP) { op.Metadata = lyingop.Set("token_endpoint", nil) }, ReasonDiscovery},
 		{"IDP-09 redirect to another host", func(op *evilOP) {
-			op.replace("/.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
+			op.Replace("/.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
 				http.Redirect(w, r, "http://localhost:1/", http.StatusFound)
 			})
 		}, ReasonDiscovery},
 		{"IDP-09 redirect loop", func(op *evilOP) {
-			op.replace("/.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
+			op.Replace("/.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
 				http.Redirect(w, r, r.URL.Path, http.StatusFound)
 			})
 		}, ReasonDiscovery},
 		{"huge body", func(op *evilOP) {
-			op.replace("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+			op.Replace("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 				io.WriteString(w, `{"issuer":"`+strings.Repeat("x", maxBody)+`"}`)
 			})
 		}, ReasonDiscovery},
@@ -69,7 +71,7 @@ func TestDiscoveryFailures(t *testing.T) {
 			z := gzip.NewWriter(&b)
 			z.Write(make([]byte, 8*maxBody))
 			z.Close()
-			op.replace("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+			op.Replace("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Encoding", "gzip")
 				w.Write(b.Bytes())
 			})
@@ -90,7 +92,7 @@ func TestDiscoveryFailures(t *testing.T) {
 	t.Run("IDP-13 no answer but 200 is read", func(t *testing.T) {
 		for _, status := range []int{201, 202, 203, 206, 226, 300, 301, 302, 304, 305, 404} {
 			op := newEvil(t)
-			op.replace("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+			op.Replace("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
 				w.WriteHeader(status)
 				if status != 304 {
@@ -110,9 +112,9 @@ func TestDiscoveryFailures(t *testing.T) {
 	t.Run("errors are of bounded length", func(t *testing.T) {
 		long := strings.Repeat("x", 100_000)
 		for name, lie := range map[string]func(op *evilOP){
-			"endpoint": func(op *evilOP) { op.metadata = set("token_endpoint", "gopher://"+long) },
+			"endpoint": func(op *evilOP) { op.Metadata = lyingop.Set("token_endpoint", "gopher://"+long) },
 			"type": func(op *evilOP) {
-				op.replace("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+				op.Replace("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 					w.Header().Set("Content-Type", "text/"+long[:40_000])
 				})
 			},
@@ -130,10 +132,13 @@ func TestDiscoveryFailures(t *testing.T) {
 	})
 	t.Run("a redirect within the origin is followed", func(t *testing.T) {
 		op := newEvil(t)
-		op.replace("/.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
+		op.Replace("/.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/elsewhere", http.StatusFound)
 		})
-		op.mux.HandleFunc("/elsewhere", op.serveMetadata)
+		op.Replace("/elsewhere", func(w http.ResponseWriter, r *http.Request) {
+			r.URL.Path = lyingop.Discovery
+			op.Answer(w, r)
+		})
 		if err := authorize(op.provider(nil), t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -183,7 +188,7 @@ func TestOutage(t *testing.T) {
 	})
 	t.Run("a provider that is down costs little", func(t *testing.T) {
 		op := newEvil(t)
-		op.replace("/.well-known/openid-configuration", fail(503))
+		op.Replace("/.well-known/openid-configuration", fail(503))
 		p := op.provider(nil)
 		// Attempts are allowed after 1, 2, 4, 8 ... s; in ten minutes of two
 		// sign-ins each second there are few.
@@ -193,14 +198,14 @@ func TestOutage(t *testing.T) {
 			}
 			op.wait(time.Second / 2)
 		}
-		if n := op.count("/.well-known/openid-configuration"); n < 10 || n > 20 {
+		if n := op.Count("/.well-known/openid-configuration"); n < 10 || n > 20 {
 			t.Errorf("%d attempts in ten minutes", n)
 		}
 		down, ok := p.(Health).Down()
 		if !ok || down.Reason != ReasonUnavailable || !down.Since.Equal(theTime) || !down.Retry.After(op.clock()) {
 			t.Errorf("%+v %v", down, ok)
 		}
-		op.replace("/.well-known/openid-configuration", nil)
+		op.Replace("/.well-known/openid-configuration", nil)
 		op.wait(backoffMax)
 		if _, ok := p.(Health).Down(); ok {
 			t.Error("still down though an attempt is due")
@@ -219,10 +224,10 @@ func TestOutage(t *testing.T) {
 		if _, err := op.exchange(before); err != nil {
 			t.Fatal(err)
 		}
-		op.replace("/.well-known/openid-configuration", fail(503))
-		op.replace("/jwks", fail(503))
+		op.Replace("/.well-known/openid-configuration", fail(503))
+		op.Replace("/jwks", fail(503))
 		op.wait(20 * time.Hour)
-		op.claims = func(m map[string]any) { m["iat"], m["exp"] = op.clock().Unix(), op.clock().Unix()+60 }
+		op.Claims = func(m map[string]any) { m["iat"], m["exp"] = op.clock().Unix(), op.clock().Unix()+60 }
 		after := mustNew(t, op.config(), Options{Now: op.clock, Cache: cache})
 		if _, err := op.exchange(after); err != nil {
 			t.Errorf("stale metadata and keys: %v", err)
@@ -244,13 +249,13 @@ func TestOutage(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if n := op.count("/.well-known/openid-configuration"); n != 1 {
+		if n := op.Count("/.well-known/openid-configuration"); n != 1 {
 			t.Errorf("%d discoveries", n)
 		}
 	})
 	t.Run("warm learns of an outage without waiting", func(t *testing.T) {
 		op := newEvil(t)
-		op.replace("/.well-known/openid-configuration", fail(503))
+		op.Replace("/.well-known/openid-configuration", fail(503))
 		p := op.provider(nil)
 		p.(Health).Warm()
 		for range 200 {
@@ -264,9 +269,9 @@ func TestOutage(t *testing.T) {
 	t.Run("a caller that leaves does not spoil it for others", func(t *testing.T) {
 		op := newEvil(t)
 		release := make(chan struct{})
-		op.replace("/.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
+		op.Replace("/.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
 			<-release
-			op.serveMetadata(w, r)
+			op.Answer(w, r)
 		})
 		p := op.provider(nil)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -291,7 +296,7 @@ func TestSlowProvider(t *testing.T) {
 		t.Run("IDP-07 slow "+path, func(t *testing.T) {
 			op := newEvil(t)
 			stop := make(chan struct{})
-			op.replace(path, func(w http.ResponseWriter, r *http.Request) {
+			op.Replace(path, func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
 				for {
 					if _, err := io.WriteString(w, " "); err != nil {
@@ -366,7 +371,7 @@ func TestTokenEndpoint(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			op := newEvil(t)
-			op.replace("/token", tc.handler)
+			op.Replace("/token", tc.handler)
 			_, err := op.exchange(op.provider(nil))
 			e, _ := errors.AsType[*Error](err)
 			if e == nil || e.Reason != tc.reason || e.Code != tc.code {
@@ -375,7 +380,7 @@ func TestTokenEndpoint(t *testing.T) {
 			if strings.Contains(err.Error(), "the code") || strings.Contains(err.Error(), "the secret") || len(err.Error()) > 500 {
 				t.Errorf("the error says too much: %.600s", err)
 			}
-			if n, other := op.count("/token"), op.count("/other"); n != 1 || other != 0 {
+			if n, other := op.Count("/token"), op.Count("/other"); n != 1 || other != 0 {
 				t.Errorf("TOKEN-06: the code was sent %d times here and %d elsewhere", n, other)
 			}
 		})
@@ -389,22 +394,22 @@ func TestTokenResponses(t *testing.T) {
 		reason  Reason
 		expires int64
 	}{
-		{"TOKEN-21 BEARER", set("token_type", "BEARER"), "", 300},
+		{"TOKEN-21 BEARER", lyingop.Set("token_type", "BEARER"), "", 300},
 		{"TOKEN-21 missing", func(m map[string]any) { delete(m, "token_type") }, ReasonTokenResponse, 0},
-		{"TOKEN-21 mac", set("token_type", "mac"), ReasonTokenResponse, 0},
-		{"TOKEN-21 DPoP", set("token_type", "DPoP"), ReasonTokenResponse, 0},
+		{"TOKEN-21 mac", lyingop.Set("token_type", "mac"), ReasonTokenResponse, 0},
+		{"TOKEN-21 DPoP", lyingop.Set("token_type", "DPoP"), ReasonTokenResponse, 0},
 		{"TOKEN-22 expires_in absent", func(m map[string]any) { delete(m, "expires_in") }, "", 0},
-		{"TOKEN-22 expires_in null", set("expires_in", nil), "", 0},
-		{"TOKEN-22 expires_in a string", set("expires_in", "3600"), "", 3600},
-		{"TOKEN-22 expires_in words", set("expires_in", "soon"), "", 0},
-		{"TOKEN-22 expires_in negative", set("expires_in", -1), "", 0},
-		{"TOKEN-22 expires_in 1e30", set("expires_in", 1e30), "", 0},
-		{"TOKEN-22 expires_in a fraction", set("expires_in", 299.9), "", 299},
-		{"TOKEN-22 expires_in a list", set("expires_in", []int{1}), "", 0},
+		{"TOKEN-22 expires_in null", lyingop.Set("expires_in", nil), "", 0},
+		{"TOKEN-22 expires_in a string", lyingop.Set("expires_in", "3600"), "", 3600},
+		{"TOKEN-22 expires_in words", lyingop.Set("expires_in", "soon"), "", 0},
+		{"TOKEN-22 expires_in negative", lyingop.Set("expires_in", -1), "", 0},
+		{"TOKEN-22 expires_in 1e30", lyingop.Set("expires_in", 1e30), "", 0},
+		{"TOKEN-22 expires_in a fraction", lyingop.Set("expires_in", 299.9), "", 299},
+		{"TOKEN-22 expires_in a list", lyingop.Set("expires_in", []int{1}), "", 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			op := newEvil(t)
-			op.response = tc.change
+			op.Response = tc.change
 			id, err := op.exchange(op.provider(nil))
 			if ReasonOf(err) != tc.reason {
 				t.Fatal(err)
@@ -423,7 +428,7 @@ func TestTokenResponses(t *testing.T) {
 	}
 	t.Run("refresh token and scope", func(t *testing.T) {
 		op := newEvil(t)
-		op.response = func(m map[string]any) { m["refresh_token"], m["scope"] = "r", "openid email" }
+		op.Response = func(m map[string]any) { m["refresh_token"], m["scope"] = "r", "openid email" }
 		id, err := op.exchange(op.provider(nil))
 		if err != nil || id.Account.RefreshToken != "r" || id.Account.Scope != "openid email" || id.Account.AccessToken != evilAccess {
 			t.Errorf("%+v, %v", id, err)
@@ -450,12 +455,12 @@ func TestTokenRequest(t *testing.T) {
 	} {
 		t.Run("TOKEN-06 oidcc-client-test-client-secret-basic "+tc.name, func(t *testing.T) {
 			op := newEvil(t)
-			op.metadata = set("token_endpoint_auth_methods_supported", tc.supported)
-			op.claims = set("aud", "the client:1")
+			op.Metadata = lyingop.Set("token_endpoint_auth_methods_supported", tc.supported)
+			op.Claims = lyingop.Set("aud", "the client:1")
 			var form url.Values
 			var user, secret string
 			var basic bool
-			op.tap = func(path string, r *http.Request) {
+			op.Tap = func(path string, r *http.Request) {
 				if path == "/token" {
 					_ = r.ParseForm()
 					form = r.PostForm
@@ -482,7 +487,7 @@ func TestTokenRequest(t *testing.T) {
 				form.Get("redirect_uri") != testRedirect || len(form.Get("code_verifier")) != 43 {
 				t.Errorf("form %v", form)
 			}
-			if n := op.count("/token"); n != 1 {
+			if n := op.Count("/token"); n != 1 {
 				t.Errorf("%d token requests", n)
 			}
 		})
@@ -500,7 +505,7 @@ func TestCallbackParameters(t *testing.T) {
 		{"TOKEN-02 iss empty", func(op *evilOP, r *CallbackRequest) { r.Params.Set("iss", "") }, ReasonIss},
 		{"TOKEN-02 iss twice", func(op *evilOP, r *CallbackRequest) { r.Params["iss"] = []string{op.URL, op.URL} }, ReasonIss},
 		{"TOKEN-02 iss missing though promised", func(op *evilOP, r *CallbackRequest) {
-			op.metadata = set("authorization_response_iss_parameter_supported", true)
+			op.Metadata = lyingop.Set("authorization_response_iss_parameter_supported", true)
 		}, ReasonIss},
 		{"iss right", func(op *evilOP, r *CallbackRequest) { r.Params.Set("iss", op.URL) }, ""},
 		{"code missing", func(op *evilOP, r *CallbackRequest) { r.Params.Del("code") }, ReasonCode},
@@ -517,7 +522,7 @@ func TestCallbackParameters(t *testing.T) {
 			if ReasonOf(err) != tc.reason {
 				t.Errorf("%v, want %q", err, tc.reason)
 			}
-			if n := op.count("/token"); tc.reason != "" && n != 0 {
+			if n := op.Count("/token"); tc.reason != "" && n != 0 {
 				t.Errorf("%d token requests", n)
 			}
 		})

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/lyingop"
 )
 
 func TestProfileValues(t *testing.T) {
@@ -29,7 +31,7 @@ func TestProfileValues(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			op := newEvil(t)
-			op.claims = func(m map[string]any) { m[tc.claim] = tc.value }
+			op.Claims = func(m map[string]any) { m[tc.claim] = tc.value }
 			id, err := op.exchange(op.provider(nil))
 			if ReasonOf(err) != tc.reason {
 				t.Fatal(err)
@@ -43,7 +45,7 @@ func TestProfileValues(t *testing.T) {
 
 func TestProfileMapping(t *testing.T) {
 	op := newEvil(t)
-	op.claims = func(m map[string]any) {
+	op.Claims = func(m map[string]any) {
 		m["extra"] = map[string]any{"uid": 1e6, "mail": "x@example.com"}
 		m["first"], m["given_name"] = nil, "Given"
 	}
@@ -59,7 +61,7 @@ func TestProfileMapping(t *testing.T) {
 	for name, path := range map[string]string{"missing": "nope", "too long": "long", "empty": "empty", "a list": "list"} {
 		t.Run("id "+name, func(t *testing.T) {
 			op := newEvil(t)
-			op.claims = func(m map[string]any) {
+			op.Claims = func(m map[string]any) {
 				m["long"], m["empty"], m["list"] = strings.Repeat("x", maxID+1), "", []int{1}
 			}
 			_, err := op.exchange(op.provider(func(c *Config) { c.Profile = map[string][]string{"id": {path}} }))
@@ -74,7 +76,7 @@ func TestProfileMapping(t *testing.T) {
 // about; otherwise any self-chosen claim could be mapped into a trusted one.
 func TestVerifiedIsAboutTheEmailClaim(t *testing.T) {
 	op := newEvil(t)
-	op.claims = func(m map[string]any) { m["mail"] = "boss@victim.example" }
+	op.Claims = func(m map[string]any) { m["mail"] = "boss@victim.example" }
 	id, err := op.exchange(op.provider(func(c *Config) { c.Profile = map[string][]string{"email": {"mail"}} }))
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +102,7 @@ func TestVerified(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			op := newEvil(t)
-			op.claims = set("email_verified", tc.value)
+			op.Claims = lyingop.Set("email_verified", tc.value)
 			id, err := op.exchange(op.provider(nil))
 			if err != nil {
 				t.Fatal(err)
@@ -192,7 +194,7 @@ func TestText(t *testing.T) {
 func TestLoginIsBounded(t *testing.T) {
 	for n, want := range map[int]bool{1: true, maxID: true, maxID + 1: false, 1 << 16: false} {
 		op := newEvil(t)
-		op.claims = set("preferred_username", strings.Repeat("l", n))
+		op.Claims = lyingop.Set("preferred_username", strings.Repeat("l", n))
 		id, err := op.exchange(op.provider(nil))
 		if err != nil {
 			t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyauth/gateway/caddyauth/internal/lyingop"
 	"github.com/caddyauth/gateway/caddyauth/internal/testop"
 )
 
@@ -16,9 +17,9 @@ const oldRefresh = "the refresh token"
 // token of its sign-in said.
 func refreshing(t *testing.T, op *evilOP, p OAuth) Said {
 	t.Helper()
-	before := op.claims
-	op.claims = func(c map[string]any) { c["auth_time"], c["azp"] = theTime.Unix()-60, evilClient }
-	defer func() { op.claims = before }()
+	before := op.Claims
+	op.Claims = func(c map[string]any) { c["auth_time"], c["azp"] = theTime.Unix()-60, evilClient }
+	defer func() { op.Claims = before }()
 	id, err := op.exchange(p)
 	if err != nil {
 		t.Fatal(err)
@@ -30,7 +31,7 @@ func TestRefresh(t *testing.T) {
 	op := newEvil(t)
 	var got url.Values
 	var user, secret string
-	op.tap = func(path string, r *http.Request) {
+	op.Tap = func(path string, r *http.Request) {
 		if path == "/token" {
 			user, secret, _ = r.BasicAuth()
 			_ = r.ParseForm()
@@ -42,7 +43,7 @@ func TestRefresh(t *testing.T) {
 	if said != (Said{Subject: "subject", AuthorizedParty: evilClient, Nonce: evilNonce, AuthTime: theTime.Unix() - 60}) {
 		t.Fatalf("said %+v", said)
 	}
-	op.response = func(m map[string]any) { m["access_token"], m["refresh_token"] = "second", "rotated" }
+	op.Response = func(m map[string]any) { m["access_token"], m["refresh_token"] = "second", "rotated" }
 	a, err := p.(Refresher).Refresh(t.Context(), RefreshRequest{RefreshToken: oldRefresh, Said: said})
 	if err != nil {
 		t.Fatal(err)
@@ -58,14 +59,14 @@ func TestRefresh(t *testing.T) {
 	}
 
 	t.Run("TIME-08 without a new refresh token the old one stays", func(t *testing.T) {
-		op.response = func(m map[string]any) { delete(m, "id_token") }
+		op.Response = func(m map[string]any) { delete(m, "id_token") }
 		a, err := p.(Refresher).Refresh(t.Context(), RefreshRequest{RefreshToken: oldRefresh, Said: said})
 		if err != nil || a.RefreshToken != oldRefresh || a.IDToken != "" {
 			t.Errorf("%+v, %v", a, err)
 		}
 	})
 	t.Run("client authentication in the body", func(t *testing.T) {
-		op.response = nil
+		op.Response = nil
 		p := op.provider(func(c *Config) { c.ClientAuth = "post" })
 		if _, err := p.(Refresher).Refresh(t.Context(), RefreshRequest{RefreshToken: oldRefresh}); err != nil {
 			t.Fatal(err)
@@ -74,7 +75,7 @@ func TestRefresh(t *testing.T) {
 			t.Errorf("sent %v", got)
 		}
 	})
-	if op.count("/userinfo") != 0 {
+	if op.Count("/userinfo") != 0 {
 		t.Error("a refresh asked for userinfo")
 	}
 }
@@ -87,40 +88,40 @@ func TestRefreshedIDToken(t *testing.T) {
 		reason  Reason
 	}{
 		{"as at the sign-in", func(op *evilOP) {}, false, ""},
-		{"without a nonce", func(op *evilOP) { op.claims = func(c map[string]any) { delete(c, "nonce") } }, false, ""},
+		{"without a nonce", func(op *evilOP) { op.Claims = func(c map[string]any) { delete(c, "nonce") } }, false, ""},
 		{"TIME-07 oidcc-client-test-refresh-token-invalid-issuer", func(op *evilOP) {
-			op.claims = func(c map[string]any) { c["iss"] = "https://evil.example" }
+			op.Claims = func(c map[string]any) { c["iss"] = "https://evil.example" }
 		}, true, ReasonIDToken},
 		{"TIME-07 oidcc-client-test-refresh-token-invalid-sub", func(op *evilOP) {
-			op.claims = func(c map[string]any) { c["sub"] = "somebody else" }
+			op.Claims = func(c map[string]any) { c["sub"] = "somebody else" }
 		}, true, ReasonIDToken},
 		{"TIME-07 another audience", func(op *evilOP) {
-			op.claims = func(c map[string]any) { c["aud"] = "another" }
+			op.Claims = func(c map[string]any) { c["aud"] = "another" }
 		}, true, ReasonIDToken},
 		{"TIME-07 another authorized party", func(op *evilOP) {
-			op.claims = func(c map[string]any) { c["azp"] = "another" }
+			op.Claims = func(c map[string]any) { c["azp"] = "another" }
 		}, true, ReasonIDToken},
 		{"TIME-07 another auth_time", func(op *evilOP) {
-			op.claims = func(c map[string]any) { c["auth_time"] = theTime.Unix() }
+			op.Claims = func(c map[string]any) { c["auth_time"] = theTime.Unix() }
 		}, true, ReasonIDToken},
 		{"TIME-07 another nonce", func(op *evilOP) {
-			op.claims = func(c map[string]any) { c["nonce"] = "another" }
+			op.Claims = func(c map[string]any) { c["nonce"] = "another" }
 		}, true, ReasonNonce},
-		{"TIME-06 a key that is not known yet", func(op *evilOP) { op.sign = otherRSA() }, false, ReasonKeys},
-		{"TIME-07 not signed", func(op *evilOP) { op.rawToken = segments(b64(`{"alg":"none"}`), "", "") }, true, ReasonIDToken},
+		{"TIME-06 a key that is not known yet", func(op *evilOP) { op.Key = lyingop.OtherRSA() }, false, ReasonKeys},
+		{"TIME-07 not signed", func(op *evilOP) { op.RawToken = lyingop.Segments(lyingop.Base64(`{"alg":"none"}`), "", "") }, true, ReasonIDToken},
 		{"TIME-07 at_hash of another token", func(op *evilOP) {
-			op.claims = func(c map[string]any) { c["at_hash"] = atHash("another") }
+			op.Claims = func(c map[string]any) { c["at_hash"] = lyingop.AtHash("another") }
 		}, true, ReasonIDToken},
-		{"no JWT at all", func(op *evilOP) { op.rawToken = func(string) string { return "x" } }, true, ReasonIDToken},
+		{"no JWT at all", func(op *evilOP) { op.RawToken = func(string) string { return "x" } }, true, ReasonIDToken},
 		{"a clock that is wrong", func(op *evilOP) {
-			op.claims = func(c map[string]any) { c["iat"], c["exp"] = theTime.Unix()+3600, theTime.Unix()+7200 }
+			op.Claims = func(c map[string]any) { c["iat"], c["exp"] = theTime.Unix()+3600, theTime.Unix()+7200 }
 		}, false, ReasonClock},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			op := newEvil(t)
 			p := op.provider(nil)
 			said := refreshing(t, op, p)
-			op.response = func(m map[string]any) { m["refresh_token"] = "rotated" }
+			op.Response = func(m map[string]any) { m["refresh_token"] = "rotated" }
 			tc.change(op)
 			a, err := p.(Refresher).Refresh(t.Context(), RefreshRequest{RefreshToken: oldRefresh, Said: said})
 			if ReasonOf(err) != tc.reason || Refused(err) != tc.refused {
@@ -156,7 +157,7 @@ func TestRefreshFailures(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			op := newEvil(t)
-			op.replace("/token", func(w http.ResponseWriter, _ *http.Request) {
+			op.Replace("/token", func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
 				w.WriteHeader(tc.status)
 				_, _ = w.Write([]byte(tc.body))
@@ -168,7 +169,7 @@ func TestRefreshFailures(t *testing.T) {
 			if strings.Contains(err.Error(), oldRefresh) && tc.name != "invalid_grant" || strings.Contains(err.Error(), "the secret") {
 				t.Errorf("a secret is in %q", err)
 			}
-			if n := op.count("/token"); n != 1 {
+			if n := op.Count("/token"); n != 1 {
 				t.Errorf("%d requests for one refresh token", n)
 			}
 		})
@@ -177,7 +178,7 @@ func TestRefreshFailures(t *testing.T) {
 		op := newEvil(t)
 		block := make(chan struct{})
 		defer close(block)
-		op.replace("/token", func(http.ResponseWriter, *http.Request) { <-block })
+		op.Replace("/token", func(http.ResponseWriter, *http.Request) { <-block })
 		p := op.provider(func(c *Config) { c.Timeout = Duration(100 * time.Millisecond) })
 		begun := time.Now()
 		_, err := p.(Refresher).Refresh(t.Context(), RefreshRequest{RefreshToken: oldRefresh})
@@ -187,7 +188,7 @@ func TestRefreshFailures(t *testing.T) {
 	})
 	t.Run("a description with the token in it", func(t *testing.T) {
 		op := newEvil(t)
-		op.replace("/token", func(w http.ResponseWriter, _ *http.Request) {
+		op.Replace("/token", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(400)
 			_, _ = w.Write([]byte(`{"error":"invalid_grant","error_description":"unknown: s3cret-refresh"}`))
