@@ -342,8 +342,8 @@ func TestFetches(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := op.Requests("/keys"); n != 1 {
-		t.Errorf("a storm of unknown keys caused %d fetches", n)
+	if n := op.Requests("/keys"); n != 2 { // the first and, as there may be new keys, one more
+		t.Errorf("a storm of unknown keys caused %d fetches", n-1)
 	}
 	if n := stranger.Requests("/keys"); n != 0 {
 		t.Errorf("a link in a header was followed %d times", n)

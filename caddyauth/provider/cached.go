@@ -17,7 +17,8 @@ const (
 	// stale one.
 	patience = 2 * time.Second
 	// refetchFloor is the least time between two fetches of the same document
-	// that a caller can force: an unknown key id costs at most this many.
+	// that a caller can force: an unknown key id costs at most this many. The
+	// first one need not wait: keys may change right after they were fetched.
 	refetchFloor = 10 * time.Second
 	// Failures are remembered for backoffMin, doubled each time up to backoffMax.
 	backoffMin = time.Second
@@ -31,6 +32,7 @@ type cached[T any] struct {
 	mu       sync.Mutex
 	value    T
 	fetched  time.Time // when value arrived, zero if there is none
+	forced   time.Time // when a caller last forced a fetch, zero if none has
 	expired  bool      // value is to be fetched anew although it is young
 	err      error     // of the last attempt
 	since    time.Time // first failure of the present outage
@@ -73,8 +75,10 @@ func (c *cached[T]) get(ctx context.Context, f fetcher[T]) (T, error) {
 func (c *cached[T]) refetch(ctx context.Context, f fetcher[T]) (T, error) {
 	c.mu.Lock()
 	var flight chan struct{}
-	if f.now().Sub(c.fetched) >= refetchFloor || c.flight != nil {
-		flight = c.start(f)
+	if now := f.now(); c.flight != nil || now.Sub(c.forced) >= refetchFloor {
+		if flight = c.start(f); flight != nil {
+			c.forced = now
+		}
 	}
 	c.mu.Unlock()
 	if flight != nil {

@@ -35,6 +35,26 @@ func TestKeyRotation(t *testing.T) {
 			t.Errorf("%d fetches", n)
 		}
 	})
+	t.Run("IDP-01 right after the keys were fetched, and again", func(t *testing.T) {
+		op := newEvil(t)
+		p := op.provider(nil)
+		if _, err := op.exchange(p); err != nil {
+			t.Fatal(err)
+		}
+		op.Key, op.JWKS = lyingop.OtherRSA(), lyingop.KeysOf(lyingop.OtherRSA())
+		if _, err := op.exchange(p); err != nil {
+			t.Error(err)
+		}
+		third := lyingop.OtherRSA().Named("third")
+		op.Key, op.JWKS = third, lyingop.KeysOf(third)
+		if _, err := op.exchange(p); ReasonOf(err) != ReasonIDToken {
+			t.Errorf("no floor: %v", err)
+		}
+		op.wait(refetchFloor)
+		if _, err := op.exchange(p); err != nil {
+			t.Error(err)
+		}
+	})
 	t.Run("IDP-02 the old key is gone", func(t *testing.T) {
 		op := newEvil(t)
 		p := op.provider(nil)
@@ -120,13 +140,15 @@ func TestUnknownKeyStorm(t *testing.T) {
 		wg.Wait()
 	}
 	storm()
-	if n := op.Count("/jwks"); n != 1 {
-		t.Errorf("%d fetches right after the first", n)
+	storm()
+	if n := op.Count("/jwks"); n != 2 {
+		t.Errorf("%d fetches before the floor, want 2", n)
 	}
 	op.wait(refetchFloor)
 	storm()
-	if n := op.Count("/jwks"); n != 2 {
-		t.Errorf("%d fetches after the floor, want 2", n)
+	storm()
+	if n := op.Count("/jwks"); n != 3 {
+		t.Errorf("%d fetches after the floor, want 3", n)
 	}
 }
 
