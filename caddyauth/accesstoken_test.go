@@ -1,97 +1,41 @@
 package caddyauth_test
 
 import (
-	"encoding/json"
-	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/lyingop"
 )
-
-// granting is an OAuth 2.0 provider that replaces refresh tokens and asks nobody
-// for a password.
-type granting struct {
-	*httptest.Server
-	mu       sync.Mutex
-	issued   int
-	refresh  string // the one that is good
-	lifetime int    // of access tokens, in seconds
-	refuse   bool
-	refreshs int
-}
-
-func newGranting(t testing.TB) *granting {
-	g := &granting{lifetime: 3600}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/authorize", func(w http.ResponseWriter, r *http.Request) {
-		q := r.URL.Query()
-		http.Redirect(w, r, q.Get("redirect_uri")+"?code=c&state="+url.QueryEscape(q.Get("state")), http.StatusFound)
-	})
-	mux.HandleFunc("/token", g.token)
-	mux.HandleFunc("/userinfo", func(w http.ResponseWriter, r *http.Request) {
-		_, _ = w.Write([]byte(`{"sub":"alice","name":"Alice","email":"alice@example.com"}`))
-	})
-	g.Server = httptest.NewServer(mux)
-	t.Cleanup(g.Close)
-	return g
-}
-
-func (g *granting) token(w http.ResponseWriter, r *http.Request) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	w.Header().Set("Content-Type", "application/json")
-	if r.FormValue("grant_type") == "refresh_token" {
-		g.refreshs++
-		if g.refuse || r.FormValue("refresh_token") != g.refresh {
-			w.WriteHeader(http.StatusBadRequest)
-			_, _ = w.Write([]byte(`{"error":"invalid_grant"}`))
-			return
-		}
-	}
-	g.issued++
-	g.refresh = fmt.Sprintf("leak-refresh-%d", g.issued)
-	_ = json.NewEncoder(w).Encode(map[string]any{
-		"access_token": fmt.Sprintf("leak-access-%d", g.issued), "refresh_token": g.refresh,
-		"token_type": "Bearer", "expires_in": g.lifetime,
-	})
-}
-
-// set changes the provider under its lock.
-func (g *granting) set(change func()) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	change()
-}
-
-func (g *granting) refreshes() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.refreshs
-}
 
 const forwardedToken = "X-Forwarded-Access-Token"
 
+// oauth2Lines configure an OP as a provider of plain OAuth 2.0.
+func oauth2Lines(t testing.TB, op *lyingop.OP) string {
+	t.Setenv("CADDYAUTH_TEST_CLIENT_SECRET", op.ClientSecret)
+	return `provider oauth2 as op {
+			client_id ` + op.ClientID + `
+			client_secret {env.CADDYAUTH_TEST_CLIENT_SECRET}
+			authorization ` + op.URL + lyingop.Authorization + `
+			token ` + op.URL + lyingop.Token + `
+			userinfo ` + op.URL + lyingop.Userinfo + `
+		}`
+}
+
 // forwarding is a site that forwards access tokens.
-func forwarding(t *testing.T, field, more string) (*server, *upstream, *granting) {
+func forwarding(t *testing.T, field, more string) (*server, *upstream, *lyingop.OP) {
 	t.Helper()
-	up, op := newUpstream(t, nil), newGranting(t)
+	up, op := newUpstream(t, nil), lyingop.New(t)
 	return start(t, `
 http://localhost:{PORT} {
 	log
 	caddyauth {
 		secret `+secret+`
-		provider oauth2 as op {
-			client_id id
-			client_secret secret
-			authorization `+op.URL+`/authorize
-			token `+op.URL+`/token
-			userinfo `+op.URL+`/userinfo
-		}
+		`+oauth2Lines(t, op)+`
 		allow any
 		public /open
 		access_token `+field+`
@@ -140,7 +84,7 @@ func TestAccessToken(t *testing.T) {
 			if got := up.take(); len(got) != 1 || got[0].Header[forwardedToken] != nil {
 				t.Errorf("signed out: %v", got)
 			}
-			if a := b.get("/api/auth/session"); strings.Contains(a.body, "leak-") || !strings.Contains(a.body, "Alice") {
+			if a := b.get("/api/auth/session"); strings.Contains(a.body, "leak-") || !strings.Contains(a.body, lyingop.Name) {
 				t.Errorf("session: %s", a.body)
 			}
 			if strings.Contains(b.cookieHeader(), "leak-") {
@@ -153,7 +97,7 @@ func TestAccessToken(t *testing.T) {
 			if left := b.cookieHeader(); strings.Contains(left, "tokens") || strings.Contains(left, "session") {
 				t.Errorf("after signing out: %s", left)
 			}
-			if n := op.refreshes(); n != 0 {
+			if n := op.Grants("refresh_token"); n != 0 {
 				t.Errorf("%d refreshes", n)
 			}
 			s.noTokensLogged()
@@ -206,57 +150,19 @@ func TestAccessTokenOfNobody(t *testing.T) {
 	}
 }
 
-func TestTIME03AccessTokenIsRenewedOnce(t *testing.T) {
-	for name, more := range tokenStrategies {
-		t.Run(name, func(t *testing.T) {
-			s, up, op := forwarding(t, "", more)
-			op.lifetime = 30 // due from the beginning
-			b := s.browser()
-			b.oauth("op", "/api/auth/csrf")
-			op.set(func() { op.lifetime = 3600 })
-			header := b.cookieHeader()
-			up.take()
-			var wg sync.WaitGroup
-			for range 100 {
-				wg.Go(func() {
-					req, _ := http.NewRequest(http.MethodGet, s.Base+"/private", nil)
-					req.Header.Set("Cookie", header)
-					resp, err := http.DefaultClient.Do(req)
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					resp.Body.Close()
-					if resp.StatusCode != http.StatusOK {
-						t.Errorf("%s", resp.Status)
-					}
-				})
-			}
-			wg.Wait()
-			got := up.take()
-			for _, r := range got {
-				if token := r.Header.Get(forwardedToken); token != "leak-access-2" {
-					t.Fatalf("token %q", token)
-				}
-			}
-			if n := op.refreshes(); n != 1 || len(got) != 100 {
-				t.Errorf("%d refreshes for %d requests", n, len(got))
-			}
-			s.noTokensLogged()
-		})
-	}
-}
-
 func TestAccessTokenRefused(t *testing.T) {
 	for name, more := range tokenStrategies {
 		t.Run(name, func(t *testing.T) {
 			s, up, op := forwarding(t, "", more)
-			op.lifetime, op.refuse = 30, true
+			op.Lifetime, op.Refuses = 30*time.Second, true
 			b := s.browser()
 			// The first request after signing in renews, and is refused.
 			a := b.oauth("op", "/private")
 			if a.StatusCode != http.StatusOK || len(up.take()) != 0 || !strings.Contains(a.Request.URL.Path, "/signin") {
 				t.Fatalf("%s %s", a.Request.URL, a.Status)
+			}
+			if !strings.Contains(a.body, "has ended your sign-in") {
+				t.Errorf("the page does not say why:\n%s", a.body)
 			}
 			if left := b.cookieHeader(); strings.Contains(left, "session-token") || strings.Contains(left, ".tokens") {
 				t.Errorf("left: %s", left)

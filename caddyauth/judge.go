@@ -36,7 +36,8 @@ func (s *site) judge(r *http.Request, original *url.URL, forward bool) judgement
 	}
 	o := s.engine.Load().grants.Forward(r.Context(), r.Header, s.cookieNames(r), j.Session)
 	if o.Ended {
-		j.Decision, j.cookies = s.decide(r, original), o.Cookies
+		j.cookies = append(o.Cookies, s.whyEnded(r, original, j.Session)...)
+		j.Decision = s.decide(r, original)
 		return j
 	}
 	j.cookies = append(j.cookies, o.Cookies...)

@@ -137,6 +137,19 @@ func TestPortalElsewhere(t *testing.T) {
 // startMembers runs a Caddyfile in a process of its own and returns its log.
 func startMembers(t *testing.T, port, global, sites string) string {
 	t.Helper()
+	return startElsewhere(t, port, global, sites, func() error {
+		conn, err := tls.Dial("tcp", "127.0.0.1:"+port, &tls.Config{InsecureSkipVerify: true, ServerName: "wiki.example.com"})
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	})
+}
+
+// startElsewhere runs a Caddyfile in a process of its own, waits until it is ready,
+// and returns its log.
+func startElsewhere(t *testing.T, port, global, sites string, ready func() error) string {
+	t.Helper()
 	c := caddyCommand{t: t, home: t.TempDir()}
 	log := filepath.Join(c.home, "caddy.log")
 	text := strings.NewReplacer("{PORT}", port, "{LOG}", log, "{GLOBAL}", global).Replace(globals + sites)
@@ -155,13 +168,12 @@ func startMembers(t *testing.T, port, global, sites string) string {
 		_ = cmd.Wait()
 	})
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		conn, err := tls.Dial("tcp", "127.0.0.1:"+port, &tls.Config{InsecureSkipVerify: true, ServerName: "wiki.example.com"})
+		err := ready()
 		if err == nil {
-			conn.Close()
 			return log
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the members do not start: %v\n%s", err, out.String())
+			t.Fatalf("the other Caddy does not start: %v\n%s", err, out.String())
 		}
 	}
 }

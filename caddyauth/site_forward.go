@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/textproto"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -74,6 +75,15 @@ func keeper(k *grant.Keeper) authapi.Grants {
 func (s *site) forwards(r *http.Request, d gate.Decision) bool {
 	return s.tokenField != "" && d.Session != nil && d.Session.PAT == nil && !d.Session.Bearer &&
 		len(cookie.Present(r.Header, s.cookieNames(r).Session)) > 0
+}
+
+// whyEnded are the cookies that tell the person why there is no session any more.
+func (s *site) whyEnded(r *http.Request, original *url.URL, ended *session.Session) []cookie.Cookie {
+	origin, err := s.origin(r)
+	if err != nil {
+		return nil // nor will there be a page
+	}
+	return s.engine.Load().api.Refused(r, s.apiSite(r, origin, original), ended)
 }
 
 // putToken sets the field, or removes it where there is no token: what a client

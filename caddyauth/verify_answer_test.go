@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyauth/gateway/caddyauth/internal/lyingop"
 	"github.com/caddyauth/gateway/caddyauth/internal/testissuer"
 )
 
@@ -57,18 +58,12 @@ func TestForwardAuthHDR18Assertion(t *testing.T) {
 func TestForwardAuthAccessToken(t *testing.T) {
 	for name, more := range tokenStrategies {
 		t.Run(name, func(t *testing.T) {
-			up, op := newUpstream(t, nil), newGranting(t)
+			up, op := newUpstream(t, nil), lyingop.New(t)
 			s := startWith(t, trustLoopback, `
 http://localhost:{PORT} {
 	caddyauth {
 		secret `+secret+`
-		provider oauth2 as op {
-			client_id id
-			client_secret secret
-			authorization `+op.URL+`/authorize
-			token `+op.URL+`/token
-			userinfo `+op.URL+`/userinfo
-		}
+		`+oauth2Lines(t, op)+`
 		allow any
 		public /open
 		access_token

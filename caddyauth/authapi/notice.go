@@ -1,10 +1,12 @@
 package authapi
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/caddyauth/gateway/caddyauth/cookie"
 	"github.com/caddyauth/gateway/caddyauth/jwt"
+	"github.com/caddyauth/gateway/caddyauth/session"
 )
 
 // noticeAge is how long the page has to show what happened, in seconds.
@@ -50,6 +52,15 @@ func (q *request) leave(n notice) {
 	c := q.newCookie(q.jar.names.Notice, sealed)
 	c.MaxAge, c.HasMaxAge = noticeAge, true
 	q.set(c)
+}
+
+// Refused returns the cookies by which the sign-in page tells why it is there: the
+// provider of the session has withdrawn what it granted, and so ended the session.
+// They are for the response to r that leads there.
+func (a *API) Refused(r *http.Request, site Site, s *session.Session) []cookie.Cookie {
+	q := a.newRequest(nil, r, site)
+	q.leave(notice{reason: ReasonRefreshRefused, provider: s.Evidence.Provider})
+	return q.cookies
 }
 
 // take returns the notice for a page that shows an error code, and clears the

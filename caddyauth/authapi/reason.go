@@ -71,6 +71,10 @@ const (
 	// ReasonStepUp is no failure: what the person asked for needs a fresh sign-in.
 	ReasonStepUp provider.Reason = "step_up"
 
+	// ReasonRefreshRefused is no failure: the provider has withdrawn what it granted,
+	// which has ended the session.
+	ReasonRefreshRefused provider.Reason = "refresh_refused"
+
 	// ReasonSignedOut is no failure: the person has just signed out, so the
 	// sign-in page must not start a flow by itself.
 	ReasonSignedOut provider.Reason = "signed_out"
@@ -84,5 +88,5 @@ func Reasons() []provider.Reason {
 		ReasonSessionFailed, ReasonStore, ReasonAccountTaken, ReasonEmailTaken,
 		ReasonSignInAgain, ReasonAddress, ReasonLink, ReasonLinkExpired, ReasonStateMissing, ReasonStateCookieMissing,
 		ReasonStateExpired, ReasonStateInvalid, ReasonStateMismatch,
-		ReasonNonceMissing, ReasonSignedOut, ReasonStepUp)
+		ReasonNonceMissing, ReasonSignedOut, ReasonStepUp, ReasonRefreshRefused)
 }

@@ -25,6 +25,7 @@ var reasons = map[string]string{
 	"callback_failed":   "reason.access_denied",
 	"declined":          "reason.declined",
 	"csrf":              "reason.csrf",
+	"refresh_refused":   "reason.refresh_refused",
 	"session_expired":   "reason.session_expired",
 	"signed_out":        "reason.signed_out",
 	"step_up":           "reason.step_up",
@@ -87,10 +88,11 @@ func KnownReason(reason string) bool {
 
 // informs tells which texts are no failures: nothing needs to be put right.
 var informs = map[string]bool{
-	"code.sessionrequired": true,
-	"reason.declined":      true,
-	"reason.signed_out":    true,
-	"reason.step_up":       true,
+	"code.sessionrequired":   true,
+	"reason.declined":        true,
+	"reason.refresh_refused": true,
+	"reason.signed_out":      true,
+	"reason.step_up":         true,
 }
 
 // signInText returns the key of the text for a failed sign-in, or "" if there

@@ -156,6 +156,7 @@ func TestSignInError(t *testing.T) {
 		{code: "OAuthSignin", reason: "provider_unavailable", provider: "gone", want: "The sign-in service did not answer. Please try again in a moment."},
 		{code: "CredentialsSignin", reason: "too_many_attempts", want: "Too many attempts. Wait a few minutes, then try again."},
 		{code: "AccessDenied", reason: "access_denied", want: "This account may not sign in here. Use another account, or ask the owner of this site for access."},
+		{reason: "refresh_refused", provider: "github", want: "GitHub has ended your sign-in. Sign in again to continue.", info: true},
 		{reason: "signed_out", want: "You have signed out.", info: true},
 		{code: "Callback", reason: "session_too_large", provider: "github", want: "GitHub let you in, but your session could not be started. Only the owner of this site can fix that."},
 		{reason: "csrf", want: "This page was open for too long, or your browser did not keep our cookie. Please try again."},

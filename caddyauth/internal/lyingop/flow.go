@@ -95,10 +95,10 @@ func (op *OP) push(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"request_uri": uri, "expires_in": 60})
 }
 
-// secret returns another one.
+// secret returns another one of a kind: the first access token is leak-access-1.
 func (op *OP) secret(kind string) string {
-	op.issued++
-	return fmt.Sprintf("%s%s-%d", Leak, kind, op.issued)
+	op.issued[kind]++
+	return fmt.Sprintf("%s%s-%d", Leak, kind, op.issued[kind])
 }
 
 func refuse(w http.ResponseWriter, status int, code string) {

@@ -103,7 +103,7 @@ type OP struct {
 	access   map[string]*grant
 	pushed   map[string]url.Values
 	jtis     map[string]bool
-	issued   int
+	issued   map[string]int // by kind of secret
 }
 
 // Seen is a request that an OP has had.
@@ -125,7 +125,7 @@ func New(t testing.TB, behaviors ...string) *OP {
 
 		t: t, seen: make(map[string][]Seen), replaced: make(map[string]http.HandlerFunc),
 		grants: make(map[string]*grant), access: make(map[string]*grant),
-		pushed: make(map[string]url.Values), jtis: make(map[string]bool),
+		pushed: make(map[string]url.Values), jtis: make(map[string]bool), issued: make(map[string]int),
 	}
 	op.Server = httptest.NewServer(op)
 	t.Cleanup(op.Close)
