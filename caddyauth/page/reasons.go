@@ -52,6 +52,7 @@ var reasons = map[string]string{
 	"sign_in_again":     "reason.sign_in_again",
 	"store_unavailable": "reason.store",
 
+	"code_used":            "reason.expired",
 	"state_missing":        "reason.expired",
 	"state_cookie_missing": "reason.cookies",
 	"state_expired":        "reason.expired",

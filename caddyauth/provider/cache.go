@@ -7,7 +7,7 @@ import (
 )
 
 // Cache keeps what was learned from identity providers: metadata, signing keys
-// and outages. It is safe for concurrent use and meant to outlive a reload of
+// and outages, and for a while which codes were redeemed. It is safe for concurrent use and meant to outlive a reload of
 // the configuration, which would otherwise forget the keys just when they
 // cannot be fetched. It holds one entry for each issuer and for each address of
 // keys ever used, with what was kept of one document of at most 1 MiB, and drops
@@ -16,6 +16,7 @@ type Cache struct {
 	mu       sync.Mutex
 	metadata map[string]*cached[*metadata]
 	keys     map[string]*cached[[]jose.JSONWebKey]
+	codes    spentCodes
 }
 
 // NewCache returns an empty Cache.

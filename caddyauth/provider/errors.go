@@ -23,6 +23,9 @@ const (
 	ReasonIss Reason = "iss_mismatch"
 	// ReasonCode: the callback has no authorization code.
 	ReasonCode Reason = "code_missing"
+	// ReasonCodeUsed: the code of the callback was sent to the token endpoint
+	// before, in the same flow.
+	ReasonCodeUsed Reason = "code_used"
 	// ReasonPKCE: the callback comes without the verifier that the flow needs.
 	ReasonPKCE Reason = "pkce_missing"
 	// ReasonToken: the token endpoint refused the code.
@@ -59,7 +62,7 @@ const (
 // Reasons returns the closed set, in a fixed order.
 func Reasons() []Reason {
 	return []Reason{
-		ReasonUnavailable, ReasonDiscovery, ReasonIssuer, ReasonIss, ReasonCode,
+		ReasonUnavailable, ReasonDiscovery, ReasonIssuer, ReasonIss, ReasonCode, ReasonCodeUsed,
 		ReasonPKCE, ReasonToken, ReasonClientRejected, ReasonTokenResponse, ReasonIDToken, ReasonClock,
 		ReasonNonce, ReasonKeys, ReasonUserinfo, ReasonProfile, ReasonCredentials, ReasonMail, ReasonPasskey,
 		ReasonClientGone,

@@ -21,6 +21,9 @@ func (p *oauthProvider) Exchange(ctx context.Context, r CallbackRequest) (*Ident
 	if err != nil {
 		return nil, err
 	}
+	if !p.cache.codes.spend(m.token, r, p.now()) {
+		return nil, &Error{Reason: ReasonCodeUsed, Err: errors.New("the code was redeemed before")}
+	}
 	t, err := p.redeem(ctx, m, r)
 	if err != nil {
 		return nil, err

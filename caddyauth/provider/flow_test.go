@@ -90,7 +90,11 @@ func testSignIn(t *testing.T, op *testop.OP) {
 	}
 
 	t.Run("TOKEN-06 a code works once", func(t *testing.T) {
-		_, err := p.Exchange(t.Context(), cb)
+		if _, err := p.Exchange(t.Context(), cb); ReasonOf(err) != ReasonCodeUsed {
+			t.Errorf("second use: %v", err)
+		}
+		// Another process does not know, and the provider does.
+		_, err := mustNew(t, configFor(op), Options{}).Exchange(t.Context(), cb)
 		if ReasonOf(err) != ReasonToken || !strings.Contains(err.Error(), "invalid_grant") && !strings.Contains(err.Error(), "invalid") {
 			t.Errorf("second use: %v", err)
 		}

@@ -1,8 +1,8 @@
 package provider
 
 import (
+	"crypto/rand"
 	"net/url"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -67,7 +67,7 @@ func (op *evilOP) provider(change func(*Config)) OAuth {
 func evilCallback() CallbackRequest {
 	return CallbackRequest{
 		Params: url.Values{"code": {"the code"}, "state": {"the state"}}, RedirectURI: testRedirect,
-		CodeVerifier: strings.Repeat("v", 43), Nonce: evilNonce,
+		CodeVerifier: (rand.Text() + rand.Text())[:43], Nonce: evilNonce, // another flow each time
 	}
 }
 

@@ -67,8 +67,8 @@ type OAuth interface {
 
 	// Exchange turns a callback's parameters into an identity. The caller has
 	// dealt with an "error" parameter and compared state already. The code is
-	// sent to the token endpoint at most once, and only after the issuer check
-	// of RFC 9207. Failures are of type *Error.
+	// sent to the token endpoint at most once, by several calls as well, and only
+	// after the issuer check of RFC 9207. Failures are of type *Error.
 	Exchange(ctx context.Context, r CallbackRequest) (*Identity, error)
 
 	// CheckIssuer makes sure that a callback is from the provider asked, as far

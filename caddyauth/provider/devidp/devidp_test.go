@@ -218,7 +218,7 @@ func TestEmbeddedFlow(t *testing.T) {
 			if id.Login != "admin" || !id.Verified || id.Domain != "example.com" {
 				t.Errorf("login %q, verified %v, domain %q", id.Login, id.Verified, id.Domain)
 			}
-			if _, err := s.provider.Exchange(context.Background(), call); provider.ReasonOf(err) != provider.ReasonToken {
+			if _, err := s.provider.Exchange(context.Background(), call); provider.ReasonOf(err) != provider.ReasonCodeUsed {
 				t.Errorf("second time: %v", err)
 			}
 		})
