@@ -36,7 +36,7 @@ func TestTokenIssuerMetadata(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = p.VerifyToken(t.Context(), lyingop.RSA().Sign(t, "{}", nil), SigningAlgs())
+		_, err = p.VerifyToken(t.Context(), lyingop.RSA().Sign("{}", nil), SigningAlgs())
 		return err
 	}
 	op := newEvil(t)

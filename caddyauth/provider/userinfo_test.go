@@ -20,7 +20,7 @@ func respond(contentType, body string) http.HandlerFunc {
 func TestUserinfo(t *testing.T) {
 	jwt := func(op *evilOP, s lyingop.Key, claims map[string]any) http.HandlerFunc {
 		b, _ := json.Marshal(claims)
-		return respond("application/jwt", s.Sign(t, string(b), nil))
+		return respond("application/jwt", s.Sign(string(b), nil))
 	}
 	for _, tc := range []struct {
 		name   string

@@ -298,5 +298,5 @@ func (op *OP) LogoutToken(module string, more ...map[string]any) string {
 		maps.Copy(c, m)
 	}
 	maps.DeleteFunc(c, func(_ string, v any) bool { return v == nil })
-	return lie(key.Sign(op.t, string(mustJSON(c)), map[string]any{"typ": "logout+jwt"}))
+	return lie(key.Sign(string(mustJSON(c)), map[string]any{"typ": "logout+jwt"}))
 }

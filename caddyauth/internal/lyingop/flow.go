@@ -213,7 +213,7 @@ func (op *OP) idToken(g *grant, refresh bool) string {
 		maps.DeleteFunc(c, func(_ string, v any) bool { return v == nil })
 		payload = string(mustJSON(c))
 	}
-	raw := op.Key.Sign(op.t, payload, op.Header)
+	raw := op.Key.Sign(payload, op.Header)
 	if op.RawToken != nil {
 		raw = op.RawToken(raw)
 	}
@@ -254,7 +254,7 @@ func (op *OP) userinfo(w http.ResponseWriter, r *http.Request) {
 	}
 	claims["iss"], claims["aud"] = op.URL, op.ClientID
 	w.Header().Set("Content-Type", "application/jwt")
-	_, _ = w.Write([]byte(op.Key.Sign(op.t, string(mustJSON(claims)), nil)))
+	_, _ = w.Write([]byte(op.Key.Sign(string(mustJSON(claims)), nil)))
 }
 
 // authenticated reports whether a request is the client's, and answers it if not.

@@ -13,7 +13,6 @@ import (
 	"encoding/json"
 	"strings"
 	"sync"
-	"testing"
 
 	jose "github.com/go-jose/go-jose/v4"
 )
@@ -102,8 +101,7 @@ func KeysOf(keys ...Key) func() any {
 }
 
 // Sign makes a compact JWS. Header members override, or remove if they are nil.
-func (k Key) Sign(t testing.TB, payload string, header map[string]any) string {
-	t.Helper()
+func (k Key) Sign(payload string, header map[string]any) string {
 	opts := (&jose.SignerOptions{}).WithType("JWT")
 	if k.ID != "" {
 		opts.WithHeader("kid", k.ID)
@@ -115,17 +113,11 @@ func (k Key) Sign(t testing.TB, payload string, header map[string]any) string {
 		}
 	}
 	js, err := jose.NewSigner(jose.SigningKey{Algorithm: k.Alg, Key: k.Signer}, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(err)
 	jws, err := js.Sign([]byte(payload))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(err)
 	raw, err := jws.CompactSerialize()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(err)
 	return raw
 }
 
