@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"crypto/sha512"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -290,6 +291,21 @@ func TestSigningAlgs(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TOKEN-20: the hash is of the signature's algorithm, and there is one for each
+// that is accepted.
+func TestAccessTokenHashOfEdDSA(t *testing.T) {
+	long := sha512.Sum512([]byte(evilAccess))
+	for hash, ok := range map[string]bool{lyingop.Base64(long[:32]): true, lyingop.AtHash(evilAccess): false, "x": false} {
+		op := newEvil(t)
+		op.Key, op.JWKS = lyingop.Ed(), lyingop.KeysOf(lyingop.Ed())
+		op.Claims = lyingop.Set("at_hash", hash)
+		_, err := op.exchange(op.provider(func(c *Config) { c.IDTokenAlg = []string{"EdDSA"} }))
+		if (err == nil) != ok {
+			t.Errorf("%s: %v", hash, err)
+		}
+	}
 }
 
 // Google may leave out the scheme, nobody else.

@@ -41,6 +41,7 @@ func TestUserinfo(t *testing.T) {
 		{"UINFO-04 huge", func(op *evilOP) {
 			op.Replace("/userinfo", respond("application/json", `{"sub":"subject","x":"`+strings.Repeat("x", maxBody)+`"}`))
 		}, ReasonUserinfo},
+		{"UINFO-04 gzip bomb", func(op *evilOP) { op.Replace("/userinfo", bomb()) }, ReasonUserinfo},
 		{"401", func(op *evilOP) { op.Replace("/userinfo", fail(401)) }, ReasonUserinfo},
 		{"503", func(op *evilOP) { op.Replace("/userinfo", fail(503)) }, ReasonUnavailable},
 		{"redirect elsewhere", func(op *evilOP) {
