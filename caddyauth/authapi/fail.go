@@ -115,7 +115,7 @@ func (q *request) about(providerID, userID string) []zap.Field {
 func operators(r reason) bool {
 	switch r {
 	case provider.ReasonUnavailable, provider.ReasonDiscovery, provider.ReasonIssuer,
-		provider.ReasonIss, provider.ReasonToken, provider.ReasonTokenResponse,
+		provider.ReasonIss, provider.ReasonPushed, provider.ReasonToken, provider.ReasonTokenResponse,
 		provider.ReasonClientRejected,
 		provider.ReasonIDToken, provider.ReasonClock, provider.ReasonKeys,
 		provider.ReasonUserinfo, provider.ReasonProfile,

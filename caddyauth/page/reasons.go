@@ -76,6 +76,7 @@ var reasons = map[string]string{
 	"nonce_mismatch":         "reason.provider_error",
 	"profile_invalid":        "reason.provider_error",
 	"provider_error":         "reason.provider_error",
+	"pushed_request_failed":  "reason.provider_error",
 	"token_endpoint_error":   "reason.provider_error",
 	"token_response_invalid": "reason.provider_error",
 	"userinfo_failed":        "reason.provider_error",

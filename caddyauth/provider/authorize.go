@@ -22,7 +22,23 @@ func (p *oauthProvider) AuthorizationURL(ctx context.Context, r AuthorizationReq
 	if err != nil {
 		return "", &Error{Reason: ReasonDiscovery, Err: err}
 	}
-	endpoint.RawQuery = p.authorizationQuery(endpoint.Query(), r).encode()
+	push, err := p.pushes(m)
+	if err != nil {
+		return "", err
+	}
+	own := endpoint.Query()
+	q := p.authorizationQuery(own, r)
+	if push {
+		if q, err = p.push(ctx, m, q); err != nil {
+			return "", err
+		}
+		for name := range own { // it stays, and takes the place of nothing
+			if _, ok := q[name]; !ok {
+				q[name] = own.Get(name)
+			}
+		}
+	}
+	endpoint.RawQuery = q.encode()
 	return endpoint.String(), nil
 }
 
@@ -56,6 +72,10 @@ func (p *oauthProvider) authorizationQuery(own url.Values, r AuthorizationReques
 		if s.value != "" {
 			q[s.name] = s.value
 		}
+	}
+	delete(q, "response_mode")
+	if p.cfg.ResponseMode != responseModeQuery {
+		q["response_mode"] = p.cfg.ResponseMode
 	}
 	delete(q, "code_challenge_method")
 	if r.CodeChallenge != "" {

@@ -263,3 +263,13 @@ func signJWT(alg jose.SignatureAlgorithm, key any, claims map[string]any) (strin
 func (k *clientKey) public(use, alg string) jose.JSONWebKey {
 	return jose.JSONWebKey{Key: k.private.Public(), KeyID: k.kid, Use: use, Algorithm: alg}
 }
+
+// KeyHolder is a provider that this client has keys for.
+type KeyHolder interface {
+	Provider
+
+	// PublicKeys is a JWK Set (RFC 7517, section 5) of what the identity provider
+	// needs: the public half of the key that signs client assertions and that of
+	// the one that ID tokens are encrypted for. It is nil if there is neither.
+	PublicKeys() []byte
+}

@@ -67,8 +67,43 @@ type Config struct {
 
 	// How the client authenticates at the token endpoint: `basic` sends id and
 	// secret in the Authorization header, `post` in the body, `none` sends only
-	// the id. Default: basic, or post where discovery offers that and not basic.
+	// the id; `client_secret_jwt` sends a token signed with the secret (HS256, so
+	// the secret has 32 bytes or more), `private_key_jwt` one signed with
+	// client_key (RFC 7523). Default: private_key_jwt if there is a client_key,
+	// else the preset's, else basic, or where discovery does not offer that the
+	// first it offers of post and client_secret_jwt.
 	ClientAuth string `json:"client_auth,omitempty"`
+
+	// The private key of private_key_jwt: RSA of at least 2048 bits (RS256, or
+	// PS256 where discovery offers only that), EC (ES256, ES384, ES512) or Ed25519
+	// (EdDSA), as PEM, JWK or a JWK Set of one key. A placeholder such as
+	// `{file./path/to/key.pem}` keeps it out of the configuration.
+	ClientKey string `json:"client_key,omitempty"`
+
+	// The key id of client_key. Default: that of the JWK, else its RFC 7638
+	// thumbprint.
+	ClientKeyID string `json:"client_key_id,omitempty"`
+
+	// Whom the tokens of private_key_jwt and client_secret_jwt are for, for
+	// providers that insist on the URL of their token endpoint. Default: the
+	// issuer; without one, the token endpoint.
+	ClientAssertionAudience string `json:"client_assertion_audience,omitempty"`
+
+	// The private key that ID tokens are encrypted for, RSA or EC, in the forms of
+	// client_key. With it, an ID token that is not encrypted is refused. Encrypted
+	// are also userinfo responses, if the provider does so. Default: client_key
+	// decrypts what is encrypted, if it can, and nothing has to be; without either
+	// an encrypted ID token is refused.
+	IDTokenKey string `json:"id_token_key,omitempty"`
+
+	// The key id of id_token_key. Default: as for client_key.
+	IDTokenKeyID string `json:"id_token_key_id,omitempty"`
+
+	// Whether the parameters of a sign-in go to the provider directly instead of
+	// through the browser (RFC 9126): `auto` where discovery names an endpoint for
+	// that, `required` always, so that a provider without one is of no use, `off`
+	// never. A sign-in that cannot be pushed fails. Default: auto.
+	PushedAuthorization string `json:"pushed_authorization,omitempty"`
 
 	// How the provider sends the browser back: `query` as a GET with the parameters
 	// in the address, `form_post` as a POST with them in its body (OAuth 2.0 Form

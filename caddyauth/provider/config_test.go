@@ -1,11 +1,14 @@
 package provider
 
 import (
+	"crypto/elliptic"
 	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	jose "github.com/go-jose/go-jose/v4"
 )
 
 func TestConfigErrors(t *testing.T) {
@@ -39,7 +42,28 @@ func TestConfigErrors(t *testing.T) {
 			c.Authorization, c.Token, c.JWKS, c.Userinfo = &Authorization{URL: "http://a.example"}, "/token", "ftp://x.example/", "yes"
 		}, []string{"authorization:", "token:", "jwks:", `userinfo: "yes" is not an absolute URL`}},
 		{"checks", func(c *Config) { c.Checks = []string{"pkce", "none", "sate"} }, []string{"none stands alone", "unknown check 'sate'"}},
-		{"client_auth", func(c *Config) { c.ClientAuth = "private_key_jwt" }, []string{"client_auth: 'private_key_jwt' is not one of basic, post, none"}},
+		{"client_auth", func(c *Config) { c.ClientAuth = "tls_client_auth" }, []string{"client_auth: 'tls_client_auth' is not one of basic, post, none, private_key_jwt, client_secret_jwt"}},
+		{"private_key_jwt without a key", func(c *Config) { c.ClientAuth = "private_key_jwt" }, []string{"client_auth private_key_jwt needs a key"}},
+		{"private_key_jwt needs no secret", func(c *Config) { c.ClientAuth, c.ClientSecret, c.ClientKey = "private_key_jwt", "", pkcs8(edKey()) }, nil},
+		{"nor does a key alone", func(c *Config) { c.ClientSecret, c.ClientKey = "", pkcs8(edKey()) }, nil},
+		{"but basic does", func(c *Config) { c.ClientAuth, c.ClientSecret, c.ClientKey = "basic", "", pkcs8(edKey()) }, []string{"AUTH_SSO_SECRET is not set"}},
+		{"a damaged key", func(c *Config) { c.ClientKey = "topsecret" }, []string{"client_key: the key is neither PEM nor a JWK"}},
+		{"a key that cannot sign", func(c *Config) {
+			c.ClientKey = jwkOf(jose.JSONWebKey{Key: ecOn(elliptic.P256()), Use: "enc"})
+		}, []string{"client_key: the JWK says that the key is for encryption"}},
+		{"key ids without keys", func(c *Config) { c.ClientKeyID, c.IDTokenKeyID = "a", "b" }, []string{"client_key_id is that of", "id_token_key_id is that of"}},
+		{"a short secret of client_secret_jwt", func(c *Config) { c.ClientAuth = "client_secret_jwt" }, []string{"at least 32 bytes, this one has 1"}},
+		{"id_token_key", func(c *Config) { c.IDTokenKey = pkcs8(ecOn(elliptic.P256())) }, nil},
+		{"id_token_key that only signs", func(c *Config) { c.IDTokenKey = pkcs8(edKey()) }, []string{"id_token_key: with this key nothing can be decrypted"}},
+		{"id_token_key for signatures", func(c *Config) {
+			c.IDTokenKey = jwkOf(jose.JSONWebKey{Key: ecOn(elliptic.P256()), Use: "sig"})
+		}, []string{"id_token_key: with this key nothing can be decrypted"}},
+		{"client_assertion_audience", func(c *Config) { c.ClientAssertionAudience = "https://a.example https://b.example" }, []string{"is not one URL"}},
+		{"response_mode", func(c *Config) { c.ResponseMode = "fragment" }, []string{"response_mode: 'fragment' is not one of query, form_post"}},
+		{"pushed_authorization", func(c *Config) { c.PushedAuthorization = "on" }, []string{"pushed_authorization: 'on' is not one of auto, required, off"}},
+		{"pushed_authorization and id_token_key without discovery", func(c *Config) {
+			*c = Config{Preset: "github", ClientID: "c", ClientSecret: "s", PushedAuthorization: "required", IDTokenKey: pkcs8(ecOn(elliptic.P256()))}
+		}, []string{"nothing tells where to push", "there are no ID tokens"}},
 		{"TOKEN-18 symmetric algorithm", func(c *Config) { c.IDTokenAlg = []string{"HS256", "none"} }, []string{"'HS256' is not one of", "'none' is not one of"}},
 		{"scope", func(c *Config) { c.Scope = []string{"open id", "\x00"} }, []string{`"open id" is not a scope`, `"\x00" is not a scope`, "needs the scope openid"}},
 		{"profile", func(c *Config) { c.Profile = map[string][]string{"mail": {"x"}, "id": {}} }, []string{"id needs at least one", "unknown field 'mail'"}},
@@ -107,6 +131,9 @@ func TestMissingAndEnvironment(t *testing.T) {
 		{Config{Preset: "github"}, []string{"client_id", "client_secret"}},
 		{Config{Preset: "github", ClientID: "c", ClientSecret: "s"}, nil},
 		{Config{Preset: "oidc", ClientAuth: "none"}, []string{"client_id", "issuer"}},
+		{Config{Preset: "oidc", ClientAuth: "private_key_jwt"}, []string{"client_id", "issuer"}},
+		{Config{Preset: "oidc", ClientAuth: "client_secret_jwt"}, []string{"client_id", "client_secret", "issuer"}},
+		{Config{Preset: "google", ClientID: "c", ClientKey: "a key"}, nil},
 		{Config{Preset: "google", ClientID: "c"}, []string{"client_secret"}},
 		{Config{Preset: "unknown"}, nil},
 	} {

@@ -22,6 +22,13 @@ type metadata struct {
 	algs []string
 	// authMethods are those of the token endpoint, nil if it does not say.
 	authMethods []string
+	// assertionAlgs are those that client assertions may be signed with, nil if it
+	// does not say.
+	assertionAlgs []string
+	// par is the endpoint for pushed authorization requests, empty if there is none.
+	par string
+	// requirePAR says that there are no others.
+	requirePAR bool
 	// issParam promises the iss parameter of RFC 9207 in every callback.
 	issParam bool
 }
@@ -30,6 +37,9 @@ type metadata struct {
 type discoveryClaims struct {
 	Algs        []string `json:"id_token_signing_alg_values_supported"`
 	AuthMethods []string `json:"token_endpoint_auth_methods_supported"`
+	AuthAlgs    []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	PAR         string   `json:"pushed_authorization_request_endpoint"`
+	RequirePAR  bool     `json:"require_pushed_authorization_requests"`
 	IssParam    bool     `json:"authorization_response_iss_parameter_supported"`
 }
 
@@ -84,6 +94,9 @@ func fetchMetadata(ctx context.Context, client *http.Client, issuer string) (*me
 		jwks:          jwks.URL,
 		algs:          extra.Algs,
 		authMethods:   extra.AuthMethods,
+		assertionAlgs: extra.AuthAlgs,
+		par:           extra.PAR,
+		requirePAR:    extra.RequirePAR,
 		issParam:      extra.IssParam,
 	}, nil
 }
@@ -93,7 +106,7 @@ func fetchMetadata(ctx context.Context, client *http.Client, issuer string) (*me
 func (m *metadata) check() error {
 	for _, s := range []setting{
 		{"authorization_endpoint", m.authorization}, {"token_endpoint", m.token},
-		{"jwks_uri", m.jwks}, {"userinfo_endpoint", m.userinfo},
+		{"jwks_uri", m.jwks}, {"userinfo_endpoint", m.userinfo}, {"pushed_authorization_request_endpoint", m.par},
 	} {
 		if s.value == "" {
 			continue // it may be written down
@@ -136,20 +149,6 @@ func (m *metadata) signingAlgs(configured []string) []string {
 		}
 	}
 	return algs
-}
-
-// clientAuth chooses how to authenticate, once and for all: trying one way
-// after the other would send the code twice.
-func (m *metadata) clientAuth(configured string) string {
-	switch {
-	case configured != "":
-		return configured
-	case len(m.authMethods) == 0, slices.Contains(m.authMethods, "client_secret_basic"):
-		return clientAuthBasic
-	case slices.Contains(m.authMethods, "client_secret_post"):
-		return clientAuthPost
-	}
-	return clientAuthBasic
 }
 
 // statusTransport lets through what discovery goes on with: 200 and redirects to

@@ -32,7 +32,9 @@ func (p *oauthProvider) metadata(ctx context.Context) (*metadata, error) {
 
 // selfContained reports whether everything that discovery could tell is written down.
 func (p *oauthProvider) selfContained() bool {
-	return p.static.authorization != "" && p.static.token != "" && p.static.jwks != "" &&
+	// Only discovery tells where to push requests to.
+	return p.pushMode() != pushRequired &&
+		p.static.authorization != "" && p.static.token != "" && p.static.jwks != "" &&
 		(p.cfg.Userinfo != userinfoOn || p.static.userinfo != "")
 }
 

@@ -28,6 +28,9 @@ const (
 	ReasonCodeUsed Reason = "code_used"
 	// ReasonPKCE: the callback comes without the verifier that the flow needs.
 	ReasonPKCE Reason = "pkce_missing"
+	// ReasonPushed: the provider did not take a pushed authorization request, or
+	// answered with something else than a response to one.
+	ReasonPushed Reason = "pushed_request_failed"
 	// ReasonToken: the token endpoint refused the code.
 	ReasonToken Reason = "token_endpoint_error"
 	// ReasonClientRejected: the token endpoint does not accept our client id and
@@ -63,7 +66,7 @@ const (
 func Reasons() []Reason {
 	return []Reason{
 		ReasonUnavailable, ReasonDiscovery, ReasonIssuer, ReasonIss, ReasonCode, ReasonCodeUsed,
-		ReasonPKCE, ReasonToken, ReasonClientRejected, ReasonTokenResponse, ReasonIDToken, ReasonClock,
+		ReasonPKCE, ReasonPushed, ReasonToken, ReasonClientRejected, ReasonTokenResponse, ReasonIDToken, ReasonClock,
 		ReasonNonce, ReasonKeys, ReasonUserinfo, ReasonProfile, ReasonCredentials, ReasonMail, ReasonPasskey,
 		ReasonClientGone,
 	}

@@ -105,6 +105,13 @@ func (p *oauthProvider) idTokenClaims(ctx context.Context, m *metadata, t *token
 	if t.id == "" {
 		return nil, &Error{Reason: ReasonIDToken, Err: errors.New("the token response has no id_token; is openid among the scopes?")}
 	}
+	raw, err := p.signed(t.id, p.cfg.IDTokenKey != "")
+	if err != nil {
+		return nil, invalid(err)
+	}
+	// What was encrypted stays open: as an id_token_hint it is of use only so
+	// (OpenID Connect Core, section 3.1.2.1).
+	t.id = raw
 	check, err := p.idTokenCheck(m, t, nonce)
 	if err != nil {
 		return nil, err

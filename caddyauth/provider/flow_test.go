@@ -142,7 +142,7 @@ func testMixedFlows(t *testing.T, op *testop.OP) {
 
 func testWrongSecret(t *testing.T, op *testop.OP) {
 	cfg := configFor(op)
-	cfg.ClientSecret = "not the secret"
+	cfg.ClientSecret, cfg.PushedAuthorization = "not the secret", "off"
 	p := mustNew(t, cfg, Options{})
 	cb := newFlow(p).callback(t, op, "alice")
 	_, err := p.Exchange(t.Context(), cb)

@@ -25,6 +25,11 @@ const (
 	userinfoOff = "off"
 )
 
+var responseModes = []string{responseModeQuery, responseModeFormPost}
+
+// ResponseModes returns the words of Config.ResponseMode.
+func ResponseModes() []string { return slices.Clone(responseModes) }
+
 var checkNames = []string{checkPKCE, checkState, checkNonce, checkNone}
 
 // oauthProvider signs in with OpenID Connect or OAuth 2.0.
@@ -36,9 +41,11 @@ type oauthProvider struct {
 	static metadata // what is written down
 	client *http.Client
 	orgs   bool // Options.Orgs
-	cache  *Cache
-	now    func() time.Time
-	log    *zap.Logger
+	// key signs client assertions; decryption opens ID tokens. Nil if there is none.
+	key, decryption *clientKey
+	cache           *Cache
+	now             func() time.Time
+	log             *zap.Logger
 }
 
 // New makes a provider of its configuration, without touching the network. The
@@ -62,6 +69,7 @@ func New(cfg Config, opt Options) (OAuth, error) {
 		p.cache = NewCache()
 	}
 	p.complete()
+	p.readKeys()
 	p.client = newClient(opt.HTTP, p.hosts(), time.Duration(p.cfg.Timeout))
 	if !p.checks.PKCE && !p.checks.State && !p.checks.Nonce {
 		p.log.Warn("a provider without checks: anybody can plant their own account in a visitor's browser",
@@ -82,7 +90,7 @@ func (p *oauthProvider) complete() {
 	if len(c.Checks) == 0 {
 		c.Checks = known.checks
 	}
-	c.ClientAuth = cmp.Or(c.ClientAuth, known.clientAuth)
+	c.ClientAuth = c.clientAuth()
 	c.ResponseMode = cmp.Or(c.ResponseMode, known.responseMode, responseModeQuery)
 	c.Profile = overlaid(known.profile, c.Profile)
 	c.Params = overlaid(known.params, c.Params)
@@ -105,7 +113,7 @@ func (p *oauthProvider) complete() {
 	_, public := c.Public()
 	p.info = Info{
 		ID: c.ID, Name: p.name(), Type: p.kind(), Public: public,
-		FormAction: c.FormAction, Issuer: c.Issuer, LinkByEmail: c.AllowEmailLinking,
+		FormPost: c.ResponseMode == responseModeFormPost, FormAction: c.FormAction, Issuer: c.Issuer, LinkByEmail: c.AllowEmailLinking,
 		// Subjects may differ from client to client (OpenID Connect Core 8.1).
 		Realm: realm(c.Issuer, p.static.token, p.static.userinfo, c.ClientID),
 	}

@@ -44,6 +44,9 @@ type Info struct {
 	// FormAction lists the origins a sign-in form may lead to. Empty means any
 	// https origin: brokered providers hop over hosts that nobody can list.
 	FormAction []string
+	// FormPost says that the browser comes back with a form that the identity
+	// provider's page posts (OAuth 2.0 Form Post Response Mode), so across sites.
+	FormPost bool
 	// Issuer is the configured issuer identifier, empty if there is none.
 	Issuer string
 	// Realm tells providers of one id apart: it is the same wherever accounts

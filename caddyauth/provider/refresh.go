@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -129,32 +128,19 @@ func (p *oauthProvider) redeemRefresh(ctx context.Context, m *metadata, token st
 	return p.readTokens(t, transport.date)
 }
 
-// tokenClient is what talks to the token endpoint, with the configured client
-// authentication.
-func (p *oauthProvider) tokenClient(m *metadata) (*oauth2.Config, *http.Client, *tokenTransport) {
-	transport := &tokenTransport{next: p.client.Transport}
-	client := *p.client
-	client.Transport = transport
-	cfg := &oauth2.Config{
-		ClientID:     p.cfg.ClientID,
-		ClientSecret: p.cfg.ClientSecret,
-		Endpoint:     oauth2.Endpoint{TokenURL: m.token},
-	}
-	switch m.clientAuth(p.cfg.ClientAuth) {
-	case clientAuthBasic:
-		cfg.Endpoint.AuthStyle = oauth2.AuthStyleInHeader
-	case clientAuthPost:
-		cfg.Endpoint.AuthStyle = oauth2.AuthStyleInParams
-	case clientAuthNone:
-		cfg.Endpoint.AuthStyle, cfg.ClientSecret = oauth2.AuthStyleInParams, ""
-	}
-	return cfg, &client, transport
-}
-
 // checkRefreshed checks an ID token that came with a refresh (Core 12.2): as that
 // of a sign-in, and that it repeats what that one said. Its nonce, which it should
 // not have, is the one of the sign-in; its auth_time as well, however old.
 func (p *oauthProvider) checkRefreshed(ctx context.Context, m *metadata, t *tokens, said Said) error {
+	if encrypted(t.id) && p.decryption == nil {
+		return invalid(errUnasked)
+	}
+	raw, err := p.signed(t.id, p.cfg.IDTokenKey != "")
+	if err != nil {
+		// Most likely our key has changed, which is no reason to log anybody out.
+		return &Error{Reason: ReasonKeys, Err: fmt.Errorf("id_token: %w", err)}
+	}
+	t.id = raw
 	peeked, err := unverified(t.id)
 	if err != nil {
 		return invalid(err)

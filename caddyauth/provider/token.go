@@ -42,16 +42,22 @@ func (p *oauthProvider) redeem(ctx context.Context, m *metadata, r CallbackReque
 	return p.readTokens(t, transport.date)
 }
 
-// tokenError keeps of a failed exchange what helps and may be logged. The text
-// of oauth2.RetrieveError would include the whole body.
+// tokenError keeps of a failed exchange what helps and may be logged.
 func (p *oauthProvider) tokenError(ctx context.Context, m *metadata, err error, secrets ...string) error {
 	retrieve, ok := errors.AsType[*oauth2.RetrieveError](err)
 	if !ok {
 		return failure(ctx, ReasonTokenResponse, err)
 	}
-	host := hostOf(m.token)
+	return p.endpointError(ctx, m.token, ReasonToken, retrieve, secrets...)
+}
+
+// endpointError reads an error response in the form of the token endpoint's (RFC
+// 6749, section 5.2). The text of oauth2.RetrieveError would include the whole
+// body.
+func (p *oauthProvider) endpointError(ctx context.Context, endpoint string, reason Reason, retrieve *oauth2.RetrieveError, secrets ...string) *Error {
+	host := hostOf(endpoint)
 	if retrieve.ErrorCode == "" {
-		return failure(ctx, ReasonToken, &statusError{host: host, status: retrieve.Response.StatusCode})
+		return failure(ctx, reason, &statusError{host: host, status: retrieve.Response.StatusCode})
 	}
 	text := retrieve.ErrorDescription
 	for _, s := range append(secrets, p.cfg.ClientSecret) {
@@ -59,7 +65,7 @@ func (p *oauthProvider) tokenError(ctx context.Context, m *metadata, err error, 
 			text = strings.ReplaceAll(text, s, "...")
 		}
 	}
-	e := &Error{Reason: ReasonToken, Code: clip(retrieve.ErrorCode)}
+	e := &Error{Reason: reason, Code: clip(retrieve.ErrorCode)}
 	if text == "" {
 		e.Err = fmt.Errorf("%s says %q", host, e.Code)
 	} else {
@@ -98,16 +104,21 @@ func (p *oauthProvider) readTokens(t *oauth2.Token, date time.Time) (*tokens, er
 	return out, nil
 }
 
-// tokenTransport tidies token responses before x/oauth2 reads them: a form is
-// turned into JSON, and an expires_in that is no number of seconds is dropped,
-// as it would otherwise fail a sign-in that does not need it.
+// tokenTransport authenticates the client, and tidies token responses before
+// x/oauth2 reads them: a form is turned into JSON, and an expires_in that is no
+// number of seconds is dropped, as it would otherwise fail a sign-in that does not
+// need it.
 type tokenTransport struct {
-	next http.RoundTripper
-	date time.Time
+	next         http.RoundTripper
+	authenticate func(url.Values, http.Header) error
+	date         time.Time
 }
 
 func (t *tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	req = req.Clone(req.Context())
+	req, err := authenticated(req, t.authenticate)
+	if err != nil {
+		return nil, err
+	}
 	req.Header.Set("Accept", "application/json") // GitHub answers with a form otherwise
 	resp, err := t.next.RoundTrip(req)
 	if err != nil {

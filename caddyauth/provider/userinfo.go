@@ -70,11 +70,15 @@ func (s *signIn) fetchUserinfo(ctx context.Context, url string) (map[string]any,
 	return decodeObject(body)
 }
 
-// verifyUserinfo reads a signed response (Core 5.3.2): signature, iss and aud
+// verifyUserinfo reads a signed response (Core 5.3.2), encrypted or not: signature, iss and aud
 // as in an ID token. It has no expiry, and needs none so fresh from the source.
 func (s *signIn) verifyUserinfo(ctx context.Context, raw string) (map[string]any, error) {
 	if !s.p.preset.oidc {
 		return nil, errors.New("a signed response, and no keys to verify it with")
+	}
+	raw, err := s.p.signed(raw, false)
+	if err != nil {
+		return nil, err
 	}
 	algs := s.metadata.signingAlgs(s.p.cfg.IDTokenAlg)
 	keys := &keySet{cache: s.p.cache.forJWKS(s.metadata.jwks), fetch: s.p.signingKeys(s.metadata.jwks), algs: algs}

@@ -264,5 +264,6 @@ var (
 	_ Credentials = (*Users)(nil)
 	_ Live        = (*Users)(nil)
 	_ OAuth       = (*oauthProvider)(nil)
+	_ KeyHolder   = (*oauthProvider)(nil)
 	_ Health      = (*oauthProvider)(nil)
 )

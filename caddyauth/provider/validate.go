@@ -48,13 +48,23 @@ func (c *Config) Missing() []string {
 	if c.ClientID == "" {
 		names = append(names, "client_id")
 	}
-	if c.ClientSecret == "" && c.ClientAuth != clientAuthNone {
+	if c.ClientSecret == "" && c.needsSecret() {
 		names = append(names, "client_secret")
 	}
 	if c.Issuer == "" && p.issuer == "" && p.oidc {
 		names = append(names, "issuer")
 	}
 	return names
+}
+
+// needsSecret reports whether the client authenticates with a secret.
+func (c *Config) needsSecret() bool {
+	switch c.clientAuth() {
+	case clientAuthNone, clientAuthKeyJWT:
+		return false
+	}
+	// With a key instead of a secret, a preset makes the secret itself.
+	return c.ClientKey == "" || c.ClientAuth != ""
 }
 
 // Public reports whether anybody can get an account at the provider, and what
@@ -87,13 +97,6 @@ func (c *Config) FixedIssuer() bool {
 	p := presets[c.Preset]
 	return p != nil && !p.oidc && p.issuer != ""
 }
-
-// The values of Config.ClientAuth.
-const (
-	clientAuthBasic = "basic"
-	clientAuthPost  = "post"
-	clientAuthNone  = "none"
-)
 
 // signingAlgs are the algorithms an ID token may be signed with. None is in no
 // list, and HS256 and its kin would make the client secret a signing key.
@@ -154,6 +157,7 @@ func (c *Config) validate() error {
 	c.validateMissing(p)
 	c.validateURLs(p)
 	c.validateWords(p)
+	c.validateClientAuth(p)
 	for _, params := range []map[string]string{c.Params, c.authorizationParams()} {
 		for _, name := range slices.Sorted(maps.Keys(params)) {
 			if Reserved(name) {
@@ -252,8 +256,14 @@ func (c *Config) validateWords(p *problems) {
 			p.add("checks: unknown check '%s', known are %s", check, strings.Join(checkNames, ", "))
 		}
 	}
-	if !slices.Contains([]string{"", clientAuthBasic, clientAuthPost, clientAuthNone}, c.ClientAuth) {
-		p.add("client_auth: '%s' is not one of basic, post, none", c.ClientAuth)
+	if c.ResponseMode != "" && !slices.Contains(responseModes, c.ResponseMode) {
+		p.add("response_mode: '%s' is not one of %s", c.ResponseMode, strings.Join(responseModes, ", "))
+	}
+	if c.PushedAuthorization != "" && !slices.Contains(pushWords, c.PushedAuthorization) {
+		p.add("pushed_authorization: '%s' is not one of %s", c.PushedAuthorization, strings.Join(pushWords, ", "))
+	}
+	if c.PushedAuthorization == pushRequired && !presets[c.Preset].oidc {
+		p.add("pushed_authorization: without OpenID Connect nothing tells where to push requests to")
 	}
 	for _, alg := range c.IDTokenAlg {
 		if !slices.Contains(signingAlgs, alg) {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	jose "github.com/go-jose/go-jose/v4"
+
 	"github.com/caddyauth/gateway/caddyauth/internal/testreq"
 )
 
@@ -20,6 +22,17 @@ type NodeOptions struct {
 	SignedUserinfo bool
 	// Post registers the client for client_secret_post.
 	Post bool
+	// Auth is how the client authenticates, as discovery calls it. Default:
+	// client_secret_basic.
+	Auth string
+	// Keys are the client's public keys, for private_key_jwt and EncryptIDToken.
+	Keys []jose.JSONWebKey
+	// RequirePAR refuses requests that are not pushed (RFC 9126); NoPAR takes none
+	// of those.
+	RequirePAR, NoPAR bool
+	// EncryptIDToken is the algorithm that ID tokens are encrypted with, none if it
+	// is empty.
+	EncryptIDToken string
 }
 
 // StartNode runs npm's oidc-provider until the test ends, or skips the test if
@@ -41,6 +54,16 @@ func StartNode(t testing.TB, opt NodeOptions, redirectURIs ...string) *OP {
 	if opt.Post {
 		settings["token_endpoint_auth_method"] = "client_secret_post"
 	}
+	if opt.Auth != "" {
+		settings["token_endpoint_auth_method"] = opt.Auth
+	}
+	if opt.Keys != nil {
+		settings["jwks"] = jose.JSONWebKeySet{Keys: opt.Keys}
+	}
+	if opt.EncryptIDToken != "" {
+		settings["id_token_encrypted_response_alg"] = opt.EncryptIDToken
+	}
+	settings["require_par"], settings["no_par"] = opt.RequirePAR, opt.NoPAR
 	config, err := json.Marshal(settings)
 	fatal(t, err)
 	cmd := exec.Command(node, filepath.Join(dir, "oidc-provider.mjs"), string(config))
@@ -62,7 +85,7 @@ func StartNode(t testing.TB, opt NodeOptions, redirectURIs ...string) *OP {
 	fatal(t, err)
 	var started struct{ Issuer string }
 	fatal(t, json.Unmarshal(line, &started))
-	return &OP{URL: started.Issuer, ClientID: clientID, ClientSecret: clientSecret, counts: make(map[string]int)}
+	return &OP{URL: started.Issuer, ClientID: clientID, ClientSecret: clientSecret, redirects: redirectURIs, counts: make(map[string]int)}
 }
 
 func nodeUsers() map[string]any {

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+
+	jose "github.com/go-jose/go-jose/v4"
 )
 
 // OP is a running OpenID Provider with one registered client.
@@ -21,8 +23,11 @@ type OP struct {
 	ClientID     string
 	ClientSecret string
 
+	redirects []string
+
 	mu     sync.Mutex
 	counts map[string]int
+	key    *jose.JSONWebKey
 }
 
 // The registered client.
@@ -54,6 +59,20 @@ func Users() []User {
 		{Username: "alice", FirstName: "Alice", LastName: "Example", Email: "Alice@Example.com", EmailVerified: true, Groups: []string{"staff", "admins"}},
 		{Username: "bob", FirstName: "Bob", LastName: "Builder", Email: "bob@example.org"},
 	}
+}
+
+// UseKey makes the client one that authenticates with private_key_jwt and has a
+// public key. Only providers from Start know of it.
+func (o *OP) UseKey(public jose.JSONWebKey) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.key = &public
+}
+
+func (o *OP) clientKey() *jose.JSONWebKey {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.key
 }
 
 // Requests returns how many requests for a path the provider has had. Only

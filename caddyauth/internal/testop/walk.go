@@ -18,12 +18,16 @@ const maxSteps = 12
 
 // SignIn opens an authorization URL as a new browser would, signs in, and
 // returns where the provider sends the browser in the end, without going there.
-// That is below the redirect URI of the request.
+// That is below the redirect URI of the request. The fields of a form that the
+// browser would post there are in its query.
 func (o *OP) SignIn(t testing.TB, authorizationURL, username string) *url.URL {
 	t.Helper()
 	start, err := url.Parse(authorizationURL)
 	fatal(t, err)
 	callback := start.Query().Get("redirect_uri")
+	if callback == "" && start.Query().Has("request_uri") && len(o.redirects) > 0 {
+		callback = o.redirects[0] // it was pushed
+	}
 	if callback == "" {
 		t.Fatalf("no redirect_uri in %s", authorizationURL)
 	}
@@ -51,6 +55,12 @@ func (o *OP) SignIn(t testing.TB, authorizationURL, username string) *url.URL {
 		action, fields, ok := parseForm(string(body))
 		if resp.StatusCode != http.StatusOK || !ok {
 			t.Fatalf("%s %d, and no form:\n%s", next.Path, resp.StatusCode, body)
+		}
+		if strings.HasPrefix(action, callback) { // response_mode=form_post
+			back, err := url.Parse(action)
+			fatal(t, err)
+			back.RawQuery = fields.Encode()
+			return back
 		}
 		fields.Set("login", username)
 		fields.Set("password", Password)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	jose "github.com/go-jose/go-jose/v4"
 	"github.com/zitadel/oidc/v3/example/server/storage"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
@@ -22,13 +23,13 @@ func Start(t testing.TB, redirectURIs ...string) *OP {
 	mux := http.NewServeMux()
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	o := &OP{URL: server.URL, ClientID: clientID, ClientSecret: clientSecret, counts: make(map[string]int)}
+	o := &OP{URL: server.URL, ClientID: clientID, ClientSecret: clientSecret, redirects: redirectURIs, counts: make(map[string]int)}
 
-	store := &store{Storage: storage.NewStorageWithClients(users{}, map[string]*storage.Client{
+	store := &store{op: o, Storage: storage.NewStorageWithClients(users{}, map[string]*storage.Client{
 		clientID: storage.WebClient(clientID, clientSecret, redirectURIs...),
 	})}
 	provider, err := op.NewProvider(
-		&op.Config{CryptoKey: sha256.Sum256([]byte("test")), CryptoKeyId: "key", CodeMethodS256: true, GrantTypeRefreshToken: true, AuthMethodPost: true},
+		&op.Config{CryptoKey: sha256.Sum256([]byte("test")), CryptoKeyId: "key", CodeMethodS256: true, GrantTypeRefreshToken: true, AuthMethodPost: true, AuthMethodPrivateKeyJWT: true},
 		store, op.StaticIssuer(server.URL), op.WithAllowInsecure(),
 	)
 	fatal(t, err)
@@ -75,14 +76,24 @@ func (users) GetUserByID(id string) *storage.User {
 }
 
 // store puts the claims of scopes into the ID token, and groups into both.
-type store struct{ *storage.Storage }
+type store struct {
+	*storage.Storage
+	op *OP
+}
 
 func (s *store) GetClientByClientID(ctx context.Context, id string) (op.Client, error) {
 	c, err := s.Storage.GetClientByClientID(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	return &client{c}, nil
+	return &client{c, s.op}, nil
+}
+
+func (s *store) GetKeyByIDAndClientID(ctx context.Context, keyID, id string) (*jose.JSONWebKey, error) {
+	if key := s.op.clientKey(); key != nil && id == clientID && keyID == key.KeyID {
+		return key, nil
+	}
+	return s.Storage.GetKeyByIDAndClientID(ctx, keyID, id)
 }
 
 func (s *store) SetUserinfoFromRequest(ctx context.Context, info *oidc.UserInfo, token op.IDTokenRequest, scopes []string) error {
@@ -103,7 +114,17 @@ func addGroups(info *oidc.UserInfo, subject string) {
 	}
 }
 
-type client struct{ op.Client }
+type client struct {
+	op.Client
+	of *OP
+}
+
+func (c *client) AuthMethod() oidc.AuthMethod {
+	if c.of.clientKey() != nil {
+		return oidc.AuthMethodPrivateKeyJWT
+	}
+	return c.Client.AuthMethod()
+}
 
 func (c *client) LoginURL(id string) string            { return "/login?id=" + id }
 func (c *client) IDTokenUserinfoClaimsAssertion() bool { return true }

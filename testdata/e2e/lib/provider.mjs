@@ -22,6 +22,8 @@ export async function startProvider(options) {
         redirect_uris: options.redirect_uris,
         token_endpoint_auth_method: options.token_endpoint_auth_method ?? "client_secret_basic",
         userinfo_signed_response_alg: options.userinfo_signed_response_alg,
+        id_token_encrypted_response_alg: options.id_token_encrypted_response_alg,
+        jwks: options.jwks,
       },
     ],
     acrValues: options.acr_values,
@@ -37,9 +39,14 @@ export async function startProvider(options) {
     features: {
       devInteractions: { enabled: !options.answer },
       jwtUserinfo: { enabled: true },
-      // What is asked for then stands in the address.
-      pushedAuthorizationRequests: { enabled: !options.answer },
+      encryption: { enabled: true },
+      // What is asked for stands in the address where there is an answer.
+      pushedAuthorizationRequests: {
+        enabled: !options.answer && !options.no_par,
+        requirePushedAuthorizationRequests: options.require_par ?? false,
+      },
     },
+    enabledJWA: { clientAuthSigningAlgValues: ["HS256", "RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA"] },
     ...(options.answer && { interactions: { url: () => "/sign-in" } }),
     pkce: { required: () => true },
     cookies: { keys: ["only for tests"] },
