@@ -100,6 +100,10 @@ func (e *Evidence) take(name string, v jwt.Value) {
 		e.Passkey = v.String()
 	case "family":
 		e.Family = v.String()
+	case "idp_sid":
+		e.IdPSession = v.String()
+	case "idp_sub":
+		e.IdPSubject = v.String()
 	}
 }
 

@@ -168,7 +168,7 @@ func TokenEvidence(s *Session) (json.RawMessage, error) {
 		return nil, nil
 	}
 	e := s.Evidence
-	e.SID, e.Since, e.Family = "", 0, ""
+	e.SID, e.Since, e.Family, e.IdPSession = "", 0, "", ""
 	return json.Marshal(kept{e, s.User.Email})
 }
 

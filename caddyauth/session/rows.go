@@ -173,6 +173,7 @@ func (s *Session) KeptEvidence() (json.RawMessage, error) {
 func (s *Session) PasskeyEvidence() (json.RawMessage, error) {
 	e := s.Evidence
 	e.SID, e.Since, e.AuthTime, e.Method, e.Passkey, e.Family = "", 0, 0, "", "", ""
+	e.IdPSession = "" // nothing that begins from a passkey is a part of it
 	e.ACR, e.StepUp = "", ""
 	return json.Marshal(kept{e, s.User.Email})
 }

@@ -111,6 +111,12 @@ type Evidence struct {
 	// Family is what the sessions have in common that began from one sign-in at
 	// one portal, on many hosts: signing out anywhere ends all of them.
 	Family string `json:"family,omitempty"`
+	// IdPSession is the [IdPMark] of the session at the provider that this one comes
+	// from, empty if the provider does not name them.
+	IdPSession string `json:"idp_sid,omitempty"`
+	// IdPSubject is the [IdPMark] of the person at the provider, where that is not
+	// who Account says.
+	IdPSubject string `json:"idp_sub,omitempty"`
 }
 
 // MethodPasskey is the Evidence.Method of a sign-in with a passkey. The provider

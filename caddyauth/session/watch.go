@@ -102,6 +102,8 @@ func (e *Ended) hear(r store.Revocation, now time.Time) {
 		e.keep(r.Until)
 	case store.ByUser:
 		e.AddUser(r.Key, r.At, now, r.Until)
+	case store.ByProvider:
+		e.AddLogout(r.Key, r.At, now, r.Until)
 	case store.ByToken:
 		if key := tokenKey(r.Key); !e.Has(key) {
 			e.Add(key, now, r.Until)

@@ -121,6 +121,9 @@ const (
 	ByUser RevocationKind = "user"
 	// ByToken ends the personal access token with the id Key.
 	ByToken RevocationKind = "token"
+	// ByProvider ends every session that began before At and is a part of what Key
+	// says has ended at an identity provider, see session.LogoutKey.
+	ByProvider RevocationKind = "provider"
 )
 
 // Revocation is the news that something was ended before its time.

@@ -98,7 +98,7 @@ func (s *suite) revocations(t *testing.T) {
 		ok(t, s.Revoke(t.Context(), r))
 		return r
 	}
-	kinds := []store.RevocationKind{store.BySession, store.ByUser, store.ByToken}
+	kinds := []store.RevocationKind{store.BySession, store.ByUser, store.ByToken, store.ByProvider}
 
 	t.Run("nothing at all", func(t *testing.T) {
 		w, _ := s.watch(t, base)
