@@ -44,7 +44,7 @@ func (k *Keeper) open(h http.Header, names *cookie.Names, s *session.Session) (b
 			return true
 		}
 		found, err := parse(plain)
-		if err != nil || found.SID != s.Evidence.SID || found.Access == "" {
+		if err != nil || found.SID != s.Evidence.SID || found.Access == "" && found.ID == "" {
 			return true
 		}
 		b, ok = found, true
@@ -123,7 +123,11 @@ func (k *Keeper) seal(h http.Header, names *cookie.Names, s *session.Session, g 
 	b := box{SID: s.Evidence.SID, Sealed: k.opts.Now().Unix(), Grant: g}
 	room := roomFor(h, names, beside)
 	for _, id := range []string{g.ID, ""} {
-		b.ID = id
+		if b.ID = id; b.ID == "" && b.Access == "" {
+			k.opts.Log.Info("the ID token is too large for cookies beside the session: it is not kept, and the provider may ask whoever signs out",
+				append(about(s), zap.Int("room", room), zap.Int("id_token", len(g.ID)))...)
+			return k.clear(h, names)
+		}
 		plain, err := json.Marshal(b)
 		if err != nil || len(plain) > room {
 			continue

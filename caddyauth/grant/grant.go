@@ -39,6 +39,16 @@ type Options struct {
 	// Store keeps the tokens with the accounts. Default: cookies keep them.
 	Store store.Driver
 
+	// IDTokens keeps ID tokens, for signing out at the provider.
+	IDTokens bool
+
+	// IDTokensOnly keeps nothing else: access tokens are not forwarded.
+	IDTokensOnly bool
+
+	// Shared says that sessions of other hosts begin from the same sign-in. They find
+	// the ID token in the store.
+	Shared bool
+
 	// Space tells stores apart where their sites share a Memory.
 	Space string
 
@@ -123,17 +133,33 @@ func (k *Keeper) Forward(ctx context.Context, h http.Header, names *cookie.Names
 // fit into a request's header with. That something cannot be kept is logged, and
 // does no harm to the sign-in.
 func (k *Keeper) Keep(ctx context.Context, h http.Header, names *cookie.Names, s *session.Session, a provider.Account, beside []cookie.Cookie) []cookie.Cookie {
-	g := grantOf(a)
+	g := k.worth(grantOf(a))
 	switch {
-	case !bound(s) || a.AccessToken == "":
-	case !sendable(a.AccessToken):
+	case !bound(s) || g.Access == "" && g.ID == "":
+		return k.clear(h, names)
+	case g.Access != "" && !sendable(g.Access):
 		k.opts.Log.Warn("an access token has characters that no header field can carry: it is not kept", about(s)...)
+		return k.clear(h, names)
 	case k.opts.Store != nil:
-		k.keepRow(ctx, s, g)
-	default:
-		return k.seal(h, names, s, g, beside)
+		if !k.opts.IDTokensOnly || k.opts.Shared {
+			k.keepRow(ctx, s, grantOf(a))
+		}
+		if g = (Grant{ID: g.ID}); g.ID == "" {
+			return k.clear(h, names)
+		}
 	}
-	return k.clear(h, names)
+	return k.seal(h, names, s, g, beside)
+}
+
+// worth is what of a grant is worth keeping beside a session.
+func (k *Keeper) worth(g Grant) Grant {
+	if !k.opts.IDTokens {
+		g.ID = ""
+	}
+	if k.opts.IDTokensOnly {
+		g = Grant{ID: g.ID}
+	}
+	return g
 }
 
 // bound reports whether tokens can belong to a session: it is a browser's, and has

@@ -157,7 +157,7 @@ func newSite(t testing.TB, d store.Driver, like *site) *site {
 	}
 	s.Keeper, err = New(Options{
 		Providers: []provider.Provider{s.op}, Sessions: sessions, Store: d, Dialect: dialect.V4, Secrets: secrets, Names: names,
-		Now: s.clock.now, Log: zap.New(core),
+		Now: s.clock.now, Log: zap.New(core), IDTokens: true, Shared: true,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -107,6 +107,12 @@ func (k *Keeper) keepRow(ctx context.Context, s *session.Session, g Grant) {
 	kept, err := k.opts.Store.Account(ctx, a.provider, a.id)
 	if err == nil {
 		before := fromRow(&kept)
+		if k.opts.IDTokensOnly {
+			id := g.ID
+			if g = before; id != "" {
+				g.ID = id
+			}
+		}
 		if g.Refresh == "" {
 			g.Refresh = before.Refresh
 		}

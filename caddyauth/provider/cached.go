@@ -71,11 +71,12 @@ func (c *cached[T]) get(ctx context.Context, f fetcher[T]) (T, error) {
 }
 
 // refetch returns a document newer than the one that lacked something, or the
-// same one if the floor or an outage forbids to ask.
-func (c *cached[T]) refetch(ctx context.Context, f fetcher[T]) (T, error) {
+// same one if the floor, the least time since somebody forced a fetch, or an outage
+// forbids to ask.
+func (c *cached[T]) refetch(ctx context.Context, f fetcher[T], floor time.Duration) (T, error) {
 	c.mu.Lock()
 	var flight chan struct{}
-	if now := f.now(); c.flight != nil || now.Sub(c.forced) >= refetchFloor {
+	if now := f.now(); c.flight != nil || now.Sub(c.forced) >= floor {
 		if flight = c.start(f); flight != nil {
 			c.forced = now
 		}

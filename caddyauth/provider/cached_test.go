@@ -67,7 +67,7 @@ func TestCachedBackoff(t *testing.T) {
 			t.Fatalf("attempt %d: %v, wait %v", i, err, b)
 		}
 		now = now.Add(wait*time.Second - 1)
-		if _, err := c.refetch(t.Context(), f); !errors.Is(err, fail) || attempts != i+1 {
+		if _, err := c.refetch(t.Context(), f, refetchFloor); !errors.Is(err, fail) || attempts != i+1 {
 			t.Fatalf("attempt %d: tried again too soon", i)
 		}
 		now = now.Add(1)

@@ -31,6 +31,22 @@ type metadata struct {
 	requirePAR bool
 	// issParam promises the iss parameter of RFC 9207 in every callback.
 	issParam bool
+
+	// endSession is where people are sent to sign out, empty if there is no such
+	// place.
+	endSession string
+	// leaving is what the provider says of telling us about logouts.
+	leaving logoutSupport
+}
+
+// logoutSupport is what a provider promises about logouts (OpenID Connect
+// Back-Channel Logout 1.0 and Front-Channel Logout 1.0, section 2.1 and 3): that it
+// tells of them, and that it names the session when it does.
+type logoutSupport struct {
+	Backchannel         bool `json:"backchannel_logout_supported"`
+	BackchannelSession  bool `json:"backchannel_logout_session_supported"`
+	Frontchannel        bool `json:"frontchannel_logout_supported"`
+	FrontchannelSession bool `json:"frontchannel_logout_session_supported"`
 }
 
 // discoveryClaims are the members that go-oidc does not keep.
@@ -41,6 +57,7 @@ type discoveryClaims struct {
 	PAR         string   `json:"pushed_authorization_request_endpoint"`
 	RequirePAR  bool     `json:"require_pushed_authorization_requests"`
 	IssParam    bool     `json:"authorization_response_iss_parameter_supported"`
+	EndSession  string   `json:"end_session_endpoint"`
 }
 
 // discover fetches and checks the discovery document of an issuer (OpenID
@@ -86,6 +103,8 @@ func fetchMetadata(ctx context.Context, client *http.Client, issuer string) (*me
 	if err := op.Claims(&jwks); err != nil {
 		return nil, fmt.Errorf("discovery at %s: %w", issuer, err)
 	}
+	var leaving logoutSupport
+	_ = op.Claims(&leaving) // for people to read; nobody is kept from signing in for it
 	return &metadata{
 		issuer:        issuer,
 		authorization: op.Endpoint().AuthURL,
@@ -98,6 +117,8 @@ func fetchMetadata(ctx context.Context, client *http.Client, issuer string) (*me
 		par:           extra.PAR,
 		requirePAR:    extra.RequirePAR,
 		issParam:      extra.IssParam,
+		endSession:    extra.EndSession,
+		leaving:       leaving,
 	}, nil
 }
 
@@ -107,6 +128,7 @@ func (m *metadata) check() error {
 	for _, s := range []setting{
 		{"authorization_endpoint", m.authorization}, {"token_endpoint", m.token},
 		{"jwks_uri", m.jwks}, {"userinfo_endpoint", m.userinfo}, {"pushed_authorization_request_endpoint", m.par},
+		{"end_session_endpoint", m.endSession},
 	} {
 		if s.value == "" {
 			continue // it may be written down

@@ -107,5 +107,8 @@ func ReasonOf(err error) Reason {
 // failure tells something about an address, others only about the mail server.
 var ErrRecipient = errors.New("the recipient, or the mail to it, was refused")
 
+// ErrLogoutToken says that a logout token fails a check.
+var ErrLogoutToken = errors.New("the logout token is no good")
+
 // ErrCredentials is the one answer of a credentials form that did not match.
 var ErrCredentials error = &Error{Reason: ReasonCredentials, Err: errors.New("no such user or wrong password")}

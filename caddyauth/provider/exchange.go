@@ -34,6 +34,9 @@ func (p *oauthProvider) Exchange(ctx context.Context, r CallbackRequest) (*Ident
 			return nil, err
 		}
 		s.subject, _ = s.profile["sub"].(string)
+		if sid, _ := s.profile["sid"].(string); len(sid) <= maxSubject {
+			s.session = sid
+		}
 	}
 	if err := s.userinfo(ctx); err != nil {
 		return nil, err
@@ -42,6 +45,7 @@ func (p *oauthProvider) Exchange(ctx context.Context, r CallbackRequest) (*Ident
 	if err != nil {
 		return nil, err
 	}
+	identity.Subject, identity.Session = s.subject, s.session
 	identity.Orgs, err = s.organizations(ctx)
 	if err != nil {
 		return nil, err

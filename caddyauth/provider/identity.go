@@ -31,6 +31,12 @@ type Identity struct {
 	// for them.
 	Orgs []string
 
+	// Subject is who the person is in the ID token (the claim sub), and Session names
+	// their session at the provider (the claim sid; OpenID Connect Front-Channel
+	// Logout 1.0, section 3). Both are empty without OpenID Connect, and Session
+	// where the provider does not name any.
+	Subject, Session string
+
 	// AuthTime is when the person last proved who they are, if known.
 	AuthTime time.Time
 }

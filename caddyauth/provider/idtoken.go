@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/base64"
@@ -41,6 +42,7 @@ type idTokenCheck struct {
 	maxAge      time.Duration // zero: auth_time is not asked for
 	now         time.Time
 	date        time.Time // the provider's Date header, zero if unknown
+	what        string    // what messages call the token; empty: id_token
 }
 
 // verify checks an ID token (Core 3.1.3.7) and returns its claims.
@@ -51,12 +53,7 @@ func (c *idTokenCheck) verify(ctx context.Context, raw string) (map[string]any, 
 	if err := checkTokenType(raw, c.algs); err != nil {
 		return nil, invalid(err)
 	}
-	verifier := oidc.NewVerifier(c.issuer, c.keys, &oidc.Config{
-		ClientID:             c.clientID,
-		SupportedSigningAlgs: c.algs,
-		SkipExpiryCheck:      true, // times knows about tolerance and says more
-	})
-	token, err := verifier.Verify(ctx, raw)
+	token, err := c.signed(ctx, raw)
 	if c.keys.unavailable != nil {
 		return nil, failure(ctx, ReasonKeys, c.keys.unavailable)
 	}
@@ -98,16 +95,29 @@ func invalid(err error) error {
 
 // parties checks who issued the token, about whom and for whom (rules 2 to 5).
 func (c *idTokenCheck) parties(claims map[string]any) error {
-	// go-oidc compared a claim that it found under any capitalization.
-	if iss := claims["iss"]; iss != c.issuer && !(c.issuer == googleIssuer && iss == googleIssuerBare) {
-		return errors.New("iss is missing or another issuer")
-	}
 	sub, ok := claims["sub"].(string)
 	switch {
 	case !ok || sub == "":
 		return errors.New("sub is missing")
 	case len(sub) > maxSubject:
 		return errors.New("sub is longer than 255 bytes")
+	}
+	if err := c.issuedFor(claims); err != nil {
+		return err
+	}
+	if events, ok := claims["events"].(map[string]any); ok {
+		if _, ok := events[logoutEvent]; ok {
+			return errors.New("a logout token instead of an ID token")
+		}
+	}
+	return nil
+}
+
+// issuedFor checks the issuer and the audience.
+func (c *idTokenCheck) issuedFor(claims map[string]any) error {
+	// go-oidc compared a claim that it found under any capitalization.
+	if iss := claims["iss"]; iss != c.issuer && !(c.issuer == googleIssuer && iss == googleIssuerBare) {
+		return errors.New("iss is missing or another issuer")
 	}
 	aud, err := audience(claims["aud"])
 	if err != nil {
@@ -121,11 +131,6 @@ func (c *idTokenCheck) parties(claims map[string]any) error {
 		return errors.New("azp is another client")
 	case !hasAZP && slices.ContainsFunc(aud, func(a string) bool { return a != c.clientID }):
 		return errors.New("aud has further clients and azp is missing")
-	}
-	if events, ok := claims["events"].(map[string]any); ok {
-		if _, ok := events[logoutEvent]; ok {
-			return errors.New("a logout token instead of an ID token")
-		}
 	}
 	return nil
 }
@@ -159,10 +164,10 @@ func (c *idTokenCheck) times(claims map[string]any) error {
 		return errors.New("iat is missing")
 	}
 	if ahead := iat.Sub(c.now); ahead > clockTolerance {
-		return c.skew("id_token was issued %d s in the future: this host's clock is behind", ahead)
+		return c.skew("was issued %d s in the future: this host's clock is behind", ahead)
 	}
 	if late := c.now.Sub(exp); late >= clockTolerance {
-		return c.skew("id_token expired %d s ago: this host's clock is ahead of", late)
+		return c.skew("expired %d s ago: this host's clock is ahead of", late)
 	}
 	if v, has := claims["nbf"]; has {
 		nbf, ok := numericDate(v)
@@ -170,7 +175,7 @@ func (c *idTokenCheck) times(claims map[string]any) error {
 			return errors.New("nbf is no time")
 		}
 		if ahead := nbf.Sub(c.now); ahead > clockTolerance {
-			return c.skew("id_token is not valid for another %d s: this host's clock is behind", ahead)
+			return c.skew("is not valid for another %d s: this host's clock is behind", ahead)
 		}
 	}
 	if c.maxAge > 0 {
@@ -188,7 +193,7 @@ func (c *idTokenCheck) times(claims map[string]any) error {
 // skew words a time error so that whoever reads the log knows which clock to
 // look at. The provider's Date header is the witness.
 func (c *idTokenCheck) skew(format string, by time.Duration) error {
-	text := fmt.Sprintf(format, int64(by/time.Second)) + " " + hostOf(c.issuer) +
+	text := cmp.Or(c.what, "id_token") + " " + fmt.Sprintf(format, int64(by/time.Second)) + " " + hostOf(c.issuer) +
 		" by about " + by.Round(time.Second).String()
 	if !c.date.IsZero() {
 		apart := c.date.Sub(c.now).Abs()
@@ -238,17 +243,9 @@ func checkAccessTokenHash(token *oidc.IDToken, claims map[string]any, accessToke
 // that says the token is something else (RFC 8725 3.11), and for an algorithm
 // that a line of configuration would allow.
 func checkTokenType(raw string, algs []string) error {
-	first, _, _ := strings.Cut(raw, ".")
-	decoded, err := base64.RawURLEncoding.DecodeString(first)
+	header, err := tokenHeader(raw)
 	if err != nil {
-		return errors.New("not a JWT")
-	}
-	header, err := decodeObject(decoded)
-	if err != nil {
-		return errors.New("not a JWT")
-	}
-	if strings.Count(raw, ".") == 4 {
-		return errors.New("encrypted, which was not asked for")
+		return err
 	}
 	typ, _ := header["typ"].(string)
 	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
@@ -263,6 +260,23 @@ func checkTokenType(raw string, algs []string) error {
 		return fmt.Errorf("signed with %q instead of %s%s", clip(alg), strings.Join(algs, " or "), hint)
 	}
 	return nil
+}
+
+// tokenHeader reads the header of a token that is signed and no more.
+func tokenHeader(raw string) (map[string]any, error) {
+	first, _, _ := strings.Cut(raw, ".")
+	decoded, err := base64.RawURLEncoding.DecodeString(first)
+	if err != nil {
+		return nil, errors.New("not a JWT")
+	}
+	header, err := decodeObject(decoded)
+	if err != nil {
+		return nil, errors.New("not a JWT")
+	}
+	if strings.Count(raw, ".") == 4 {
+		return nil, errors.New("encrypted, which was not asked for")
+	}
+	return header, nil
 }
 
 // numericDate reads seconds since the epoch, fractions allowed (RFC 7519 2).

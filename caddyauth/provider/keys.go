@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	jose "github.com/go-jose/go-jose/v4"
 )
@@ -33,6 +34,9 @@ type keySet struct {
 	cache *cached[[]jose.JSONWebKey]
 	fetch fetcher[[]jose.JSONWebKey]
 	algs  []string
+	// floor is the least time between two fetches of the keys for the sake of such
+	// tokens, if it is longer than refetchFloor.
+	floor time.Duration
 
 	// unavailable is set if verification failed for want of keys. go-oidc
 	// renders the error of VerifySignature as text, so it is kept here.
@@ -64,7 +68,7 @@ func (s *keySet) VerifySignature(ctx context.Context, raw string) ([]byte, error
 		return payload, nil
 	}
 	// The issuer may have rotated its keys since (Core 10.1.1).
-	keys, err = s.cache.refetch(ctx, s.fetch)
+	keys, err = s.cache.refetch(ctx, s.fetch, max(s.floor, refetchFloor))
 	if err != nil {
 		s.unavailable = err
 		return nil, err

@@ -59,6 +59,17 @@ func SaidBy(idToken string) (s Said) {
 	return s
 }
 
+// SessionOf is the claim sid of an ID token that was verified before, empty if there
+// is none.
+func SessionOf(idToken string) string {
+	claims, err := unverified(idToken)
+	if err != nil {
+		return ""
+	}
+	sid, _ := claims["sid"].(string)
+	return sid
+}
+
 // unverified are the claims of a token that anybody may have made.
 func unverified(token string) (map[string]any, error) {
 	parts := strings.Split(token, ".")

@@ -22,6 +22,7 @@ type signIn struct {
 	metadata *metadata
 	tokens   *tokens
 	subject  string // of the ID token, empty without OpenID Connect
+	session  string // the claim sid of the same, empty if there is none
 	profile  map[string]any
 	verified *bool // set where the service tells about addresses elsewhere
 }

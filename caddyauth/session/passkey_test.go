@@ -16,6 +16,7 @@ func TestPasskeyEvidence(t *testing.T) {
 	full := session.Evidence{
 		SID: "sid", Provider: "op", Realm: "r1", Account: "1", Login: "ada", Verified: true, Domain: "example.com",
 		Roles: []string{"staff"}, Groups: []string{"math"}, Orgs: []string{"org"}, AuthTime: 1, ACR: "high", StepUp: "mark", User: "u1", Since: 2, Method: session.MethodPasskey, Passkey: "mark", Family: "family",
+		IdPSession: "one", IdPSubject: "ada",
 	}
 	s := &session.Session{User: session.User{Email: "ada@example.com"}, Evidence: full, HasEvidence: true}
 	raw, err := s.PasskeyEvidence()
@@ -23,7 +24,7 @@ func TestPasskeyEvidence(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, email, err := session.OpenEvidence(raw)
-	want := session.Evidence{Provider: "op", Realm: "r1", Account: "1", Login: "ada", Verified: true, Domain: "example.com", User: "u1",
+	want := session.Evidence{Provider: "op", Realm: "r1", Account: "1", Login: "ada", Verified: true, Domain: "example.com", User: "u1", IdPSubject: "ada",
 		Roles: []string{"staff"}, Groups: []string{"math"}, Orgs: []string{"org"}}
 	if err != nil || !reflect.DeepEqual(got, want) || email != "ada@example.com" {
 		t.Errorf("evidence %+v of %q, %v, want %+v", got, email, err, want)
