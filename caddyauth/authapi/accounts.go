@@ -201,9 +201,10 @@ func isCredentials(p provider.Provider) bool {
 // currentUser is the stored user who is signed in, the zero value if nobody is,
 // and whether that was a short time ago. A form with a password starts anew: it is
 // how people change accounts. So does a step-up: another account is another
-// session then, and not one more way into the same.
+// session then, and not one more way into the same. So does what another site has
+// begun: whose account the browser has at the provider may be that site's doing.
 func (q *request) currentUser(s *signIn) (u store.User, fresh bool, err error) {
-	if isCredentials(s.provider) || q.improves != "" {
+	if isCredentials(s.provider) || q.improves != "" || q.flow.initiated() {
 		return store.User{}, false, nil
 	}
 	current, u, err := q.signedIn()

@@ -74,6 +74,7 @@ func (q *request) grant(s *signIn) {
 	}
 	q.set(s.cookies...)
 	q.keepGrant(s)
+	q.asked(s.provider.Info().ID)
 	q.countRound()
 	if own := q.api.opts.Pages.NewUser; own != "" && s.person.isNew {
 		q.redirect(own + separator(own) + "callbackUrl=" + q.api.contract.encode(q.callbackURL))

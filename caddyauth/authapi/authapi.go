@@ -105,6 +105,14 @@ type Options struct {
 	// Account serves the person's own page. Default: there is none.
 	Account *AccountOptions
 
+	// Logout is what signing out has to do with identity providers. Default: nothing.
+	Logout LogoutOptions
+
+	// InitiateLogin serves {base}/login/:provider, where other sites send people to
+	// sign in here with that provider (OpenID Connect Core, section 4). Default:
+	// there is no such endpoint.
+	InitiateLogin bool
+
 	// CallbackOrigins are further origins that callbackUrl may lead to.
 	CallbackOrigins []string
 
@@ -179,8 +187,8 @@ type API struct {
 	linkKeys []string
 	pace     pace
 
-	// starts and codes are what members and the portal seal for each other.
-	starts, codes *jwt.Ring
+	// starts, codes and exits are what members and the portal seal for each other.
+	starts, codes, exits *jwt.Ring
 }
 
 // jar holds what depends on whether cookies are secure: their names and, as a
@@ -189,6 +197,7 @@ type jar struct {
 	names              cookie.Names
 	state, pkce, nonce *jwt.Ring
 	challenge, notice  *jwt.Ring
+	leaving, prompt    *jwt.Ring
 	// handoff is a member's, for what it has begun; pending the portal's.
 	handoff, pending *jwt.Ring
 }
@@ -219,6 +228,9 @@ func New(opts Options) (*API, error) {
 		return nil, err
 	}
 	if err := a.addPortal(); err != nil {
+		return nil, err
+	}
+	if err := a.addLogout(); err != nil {
 		return nil, err
 	}
 	for _, p := range opts.Providers {
@@ -300,6 +312,8 @@ func newJar(d dialect.Dialect, prefix string, secure bool, secrets []string) (ja
 		{&j.nonce, j.names.Nonce},
 		{&j.challenge, j.names.Challenge},
 		{&j.notice, j.names.Notice},
+		{&j.leaving, j.names.Leaving},
+		{&j.prompt, j.names.Prompt},
 		{&j.handoff, j.names.Handoff},
 		{&j.pending, j.names.Handoff + " at the portal"},
 	} {

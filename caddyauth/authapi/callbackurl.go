@@ -41,7 +41,7 @@ func (q *request) resolve(raw string) string {
 	} else {
 		to, ok = safeurl.Target{Origin: q.site.Origin, Also: q.api.opts.CallbackOrigins}.Resolve(raw)
 	}
-	if !ok || q.only() != nil && q.isSignIn(to) {
+	if !ok || q.starts(to) {
 		return q.site.Origin
 	}
 	return to
@@ -92,15 +92,21 @@ func originOf(raw string) string {
 	return raw
 }
 
-// isSignIn reports whether an address of this site is that of the sign-in page.
-// Where opening it starts a flow, a flow that ends there would never end.
-func (q *request) isSignIn(to string) bool {
+// starts reports whether opening an address of this site starts a flow, which would
+// never end if it ended there.
+func (q *request) starts(to string) bool {
 	path := strings.TrimPrefix(to, q.site.Origin)
 	if i := strings.IndexAny(path, "?#"); i >= 0 {
 		path = path[:i]
 	}
 	s, ok := q.api.contract.split(q.site.BasePath, path)
-	return ok && s.action == "signin" && s.providerID == ""
+	switch {
+	case !ok:
+		return false
+	case s.action == actionLogin:
+		return q.api.opts.InitiateLogin
+	}
+	return s.action == "signin" && s.providerID == "" && q.only() != nil
 }
 
 // shorten cuts the fragment off an address that would not fit into its cookie; if

@@ -72,6 +72,8 @@ func (q *request) begin(p provider.OAuth) (state, verifier, nonce string) {
 	id := base64.RawURLEncoding.EncodeToString(q.api.randomBytes(8))
 	if q.stepUp != nil {
 		id = stepUpMark + markOf(*q.stepUp) + "." + id
+	} else if q.initiated {
+		id = initiatedMark + id
 	} else if to, ok := q.continues(); ok {
 		id = handoffMark + to + "." + id
 	}

@@ -205,6 +205,9 @@ type route struct {
 	noHead    bool
 	// rawBody leaves the body of a POST to the route.
 	rawBody bool
+	// ownID leaves it to the route what is answered to a provider's id that there is
+	// not.
+	ownID bool
 	// extra says that NextAuth has no such action.
 	extra bool
 }

@@ -14,6 +14,9 @@ type Grants interface {
 	// Keep keeps those of the account that the session was just made for, and
 	// returns the cookies to set. Beside are the session's own.
 	Keep(ctx context.Context, h http.Header, names *cookie.Names, s *session.Session, a provider.Account, beside []cookie.Cookie) []cookie.Cookie
+
+	// IDToken returns the ID token of a session, empty if none was kept.
+	IDToken(ctx context.Context, h http.Header, names *cookie.Names, s *session.Session) string
 }
 
 // keepGrant keeps what the provider granted, or clears what another session's

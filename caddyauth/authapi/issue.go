@@ -40,6 +40,10 @@ func (q *request) evidence(p provider.Provider, identity *provider.Identity) ses
 		Since:    q.now.UnixMilli(),
 		StepUp:   q.improves,
 	}
+	e.IdPSession = session.IdPMark(identity.Session)
+	if identity.Subject != e.Account {
+		e.IdPSubject = session.IdPMark(identity.Subject)
+	}
 	for _, g := range identity.Groups {
 		if !slices.Contains(e.Groups, g) {
 			e.Groups = append(e.Groups, g)

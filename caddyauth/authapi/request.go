@@ -33,6 +33,9 @@ type request struct {
 	// nothing.
 	stepUp *provider.StepUp
 
+	// initiated says that another site has sent the person to sign in here.
+	initiated bool
+
 	// flow is the one that has come to its end here, nil if there is none, and
 	// improves the mark of what it asked for, see markOf.
 	flow     *flow

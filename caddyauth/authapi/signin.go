@@ -242,7 +242,7 @@ func (q *request) start(p provider.OAuth, extra url.Values) {
 		State:         state,
 		Nonce:         nonce,
 		CodeChallenge: challenge(verifier),
-		Extra:         extra,
+		Extra:         q.askAgain(id, extra),
 		Issuer:        q.issuer(p),
 		StepUp:        q.stepUp,
 	})

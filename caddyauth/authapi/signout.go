@@ -46,5 +46,5 @@ func (q *request) signOut() {
 	q.set(q.api.opts.Sessions.Clear(q.r.Header, &q.jar.names)...)
 	q.forgetRounds()
 	q.stay()
-	q.redirect(q.callbackURL)
+	q.redirect(q.leaveProvider(s))
 }

@@ -133,7 +133,7 @@ func keepsV5(q *request, name string) bool {
 }
 
 // withProvider are the actions whose path may go on with a provider's id.
-var withProvider = []string{"signin", "callback", "webauthn-options"}
+var withProvider = []string{"signin", "callback", "webauthn-options", actionBackchannel, actionFrontchannel, actionLogin}
 
 // splitV5 takes a path of one or two segments apart, not counting empty ones.
 // Auth.js compares them as they are escaped, and takes the word "undefined" for
@@ -170,7 +170,7 @@ func splitV5(base, path string) (segments, bool) {
 // acceptsV5 refuses a provider that there is not, whatever the action, and the
 // GET of a provider's sign-in.
 func acceptsV5(q *request) bool {
-	if q.providerID == "" {
+	if q.providerID == "" || q.api.contract.routes[q.action].ownID {
 		return true
 	}
 	if _, known := q.api.providers[q.providerID]; !known {

@@ -25,6 +25,8 @@ type Names struct {
 	Tokens      string // sealed tokens of the provider, possibly in chunks
 	Handoff     string // sealed sign-ins under way between a portal and its members
 	Rounds      string // how many sign-ins there were within a minute
+	Leaving     string // sealed state of a sign-out that goes on at the provider
+	Prompt      string // sealed list of providers that are to ask for a sign-in
 
 	// Secure says that the site is served over HTTPS: names carry browser
 	// prefixes and cookies the Secure attribute.
@@ -61,6 +63,8 @@ func NewNames(d dialect.Dialect, prefix string, secure bool) Names {
 		Tokens:      usual + ".tokens",
 		Handoff:     host + ".handoff",
 		Rounds:      usual + ".rounds",
+		Leaving:     usual + ".leaving",
+		Prompt:      usual + ".prompt",
 		Secure:      secure,
 		ChunkSize:   chunkSize(d),
 		owned:       prefix + ".",

@@ -16,32 +16,32 @@ func TestNewNames(t *testing.T) {
 	}{
 		{dialect.V4, "", false, Names{
 			Session: "next-auth.session-token", CSRF: "next-auth.csrf-token", CallbackURL: "next-auth.callback-url",
-			State: "next-auth.state", PKCE: "next-auth.pkce.code_verifier", Nonce: "next-auth.nonce", Challenge: "next-auth.challenge", Notice: "next-auth.notice", Tokens: "next-auth.tokens", Handoff: "next-auth.handoff", Rounds: "next-auth.rounds",
+			State: "next-auth.state", PKCE: "next-auth.pkce.code_verifier", Nonce: "next-auth.nonce", Challenge: "next-auth.challenge", Notice: "next-auth.notice", Tokens: "next-auth.tokens", Handoff: "next-auth.handoff", Rounds: "next-auth.rounds", Leaving: "next-auth.leaving", Prompt: "next-auth.prompt",
 			ChunkSize: 3933, owned: "next-auth.",
 		}},
 		{dialect.V4, "next-auth", true, Names{
 			Session: "__Secure-next-auth.session-token", CSRF: "__Host-next-auth.csrf-token", CallbackURL: "__Secure-next-auth.callback-url",
-			State: "__Secure-next-auth.state", PKCE: "__Secure-next-auth.pkce.code_verifier", Nonce: "__Secure-next-auth.nonce", Challenge: "__Secure-next-auth.challenge", Notice: "__Secure-next-auth.notice", Tokens: "__Secure-next-auth.tokens", Handoff: "__Host-next-auth.handoff", Rounds: "__Secure-next-auth.rounds",
+			State: "__Secure-next-auth.state", PKCE: "__Secure-next-auth.pkce.code_verifier", Nonce: "__Secure-next-auth.nonce", Challenge: "__Secure-next-auth.challenge", Notice: "__Secure-next-auth.notice", Tokens: "__Secure-next-auth.tokens", Handoff: "__Host-next-auth.handoff", Rounds: "__Secure-next-auth.rounds", Leaving: "__Secure-next-auth.leaving", Prompt: "__Secure-next-auth.prompt",
 			Secure: true, ChunkSize: 3933, owned: "next-auth.",
 		}},
 		{dialect.V4, "gate", true, Names{
 			Session: "__Secure-gate.session-token", CSRF: "__Host-gate.csrf-token", CallbackURL: "__Secure-gate.callback-url",
-			State: "__Secure-gate.state", PKCE: "__Secure-gate.pkce.code_verifier", Nonce: "__Secure-gate.nonce", Challenge: "__Secure-gate.challenge", Notice: "__Secure-gate.notice", Tokens: "__Secure-gate.tokens", Handoff: "__Host-gate.handoff", Rounds: "__Secure-gate.rounds",
+			State: "__Secure-gate.state", PKCE: "__Secure-gate.pkce.code_verifier", Nonce: "__Secure-gate.nonce", Challenge: "__Secure-gate.challenge", Notice: "__Secure-gate.notice", Tokens: "__Secure-gate.tokens", Handoff: "__Host-gate.handoff", Rounds: "__Secure-gate.rounds", Leaving: "__Secure-gate.leaving", Prompt: "__Secure-gate.prompt",
 			Secure: true, ChunkSize: 3933, owned: "gate.",
 		}},
 		{dialect.V5, "", false, Names{
 			Session: "authjs.session-token", CSRF: "authjs.csrf-token", CallbackURL: "authjs.callback-url",
-			State: "authjs.state", PKCE: "authjs.pkce.code_verifier", Nonce: "authjs.nonce", Challenge: "authjs.challenge", Notice: "authjs.notice", Tokens: "authjs.tokens", Handoff: "authjs.handoff", Rounds: "authjs.rounds",
+			State: "authjs.state", PKCE: "authjs.pkce.code_verifier", Nonce: "authjs.nonce", Challenge: "authjs.challenge", Notice: "authjs.notice", Tokens: "authjs.tokens", Handoff: "authjs.handoff", Rounds: "authjs.rounds", Leaving: "authjs.leaving", Prompt: "authjs.prompt",
 			ChunkSize: 3936, owned: "authjs.",
 		}},
 		{dialect.V5, "", true, Names{
 			Session: "__Secure-authjs.session-token", CSRF: "__Host-authjs.csrf-token", CallbackURL: "__Secure-authjs.callback-url",
-			State: "__Secure-authjs.state", PKCE: "__Secure-authjs.pkce.code_verifier", Nonce: "__Secure-authjs.nonce", Challenge: "__Secure-authjs.challenge", Notice: "__Secure-authjs.notice", Tokens: "__Secure-authjs.tokens", Handoff: "__Host-authjs.handoff", Rounds: "__Secure-authjs.rounds",
+			State: "__Secure-authjs.state", PKCE: "__Secure-authjs.pkce.code_verifier", Nonce: "__Secure-authjs.nonce", Challenge: "__Secure-authjs.challenge", Notice: "__Secure-authjs.notice", Tokens: "__Secure-authjs.tokens", Handoff: "__Host-authjs.handoff", Rounds: "__Secure-authjs.rounds", Leaving: "__Secure-authjs.leaving", Prompt: "__Secure-authjs.prompt",
 			Secure: true, ChunkSize: 3936, owned: "authjs.",
 		}},
 		{dialect.V5, "gate", false, Names{
 			Session: "gate.session-token", CSRF: "gate.csrf-token", CallbackURL: "gate.callback-url",
-			State: "gate.state", PKCE: "gate.pkce.code_verifier", Nonce: "gate.nonce", Challenge: "gate.challenge", Notice: "gate.notice", Tokens: "gate.tokens", Handoff: "gate.handoff", Rounds: "gate.rounds",
+			State: "gate.state", PKCE: "gate.pkce.code_verifier", Nonce: "gate.nonce", Challenge: "gate.challenge", Notice: "gate.notice", Tokens: "gate.tokens", Handoff: "gate.handoff", Rounds: "gate.rounds", Leaving: "gate.leaving", Prompt: "gate.prompt",
 			ChunkSize: 3936, owned: "gate.",
 		}},
 	} {
@@ -49,7 +49,7 @@ func TestNewNames(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("NewNames(%s, %q, %v) = %+v", tt.dialect, tt.prefix, tt.secure, got)
 		}
-		for _, name := range []string{got.Session, got.CSRF, got.CallbackURL, got.State, got.PKCE, got.Nonce, got.Challenge, got.Notice, got.Tokens, got.Handoff, got.Rounds} {
+		for _, name := range []string{got.Session, got.CSRF, got.CallbackURL, got.State, got.PKCE, got.Nonce, got.Challenge, got.Notice, got.Tokens, got.Handoff, got.Rounds, got.Leaving, got.Prompt} {
 			if !got.Owned(name) {
 				t.Errorf("%s is not owned", name)
 			}
