@@ -66,6 +66,12 @@ type auditProvider struct {
 	ID string `json:"id"`
 	// Callback is the URL to register; empty where there is nothing to register.
 	Callback string `json:"callback_url,omitempty"`
+	// SignedOut, Backchannel, Frontchannel and Login are further ones, for signing
+	// out and for sign-ins that begin elsewhere.
+	SignedOut    string `json:"post_logout_redirect_url,omitempty"`
+	Backchannel  string `json:"backchannel_logout_url,omitempty"`
+	Frontchannel string `json:"frontchannel_logout_url,omitempty"`
+	Login        string `json:"initiate_login_url,omitempty"`
 	// Anybody says that anybody can get an account there.
 	Anybody bool `json:"anybody"`
 }
@@ -144,6 +150,7 @@ func (s *site) audit() auditSite {
 		if _, ok := p.(provider.OAuth); ok && !s.isMember() { // the portal has the provider come back
 			info.Callback = origin + s.basePath + "/callback/" + info.ID
 		}
+		info.SignedOut, info.Backchannel, info.Frontchannel, info.Login = s.logoutURLs(p, origin)
 		for _, c := range s.config.Providers {
 			if c.id() == info.ID {
 				_, info.Anybody = c.anybody()

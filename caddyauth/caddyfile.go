@@ -93,6 +93,13 @@ func init() {
 //	    account       [<path>|on|off]
 //	    tokens        [on|off]
 //
+//	    logout [on|off] {
+//	        provider     [on|off]
+//	        backchannel  [on|off]
+//	        frontchannel [on|off]
+//	    }
+//	    initiate_login [on|off]
+//
 //	    compat v4|v5
 //	    client [on|off]
 //	    callbacks {
@@ -207,6 +214,8 @@ func words() map[string]word {
 		"passkeys":        {parse: (*parser).passkeys, once: true},
 		"tokens":          {parse: func(p *parser) error { return p.toggle(&p.config.Tokens) }, once: true},
 		"account":         {parse: (*parser).account, once: true},
+		"logout":          {parse: (*parser).logout, once: true},
+		"initiate_login":  {parse: func(p *parser) error { return p.toggle(&p.config.InitiateLogin) }, once: true},
 		"client":          {parse: func(p *parser) error { return p.toggle(&p.config.Client) }, once: true},
 	}
 }
@@ -214,8 +223,7 @@ func words() map[string]word {
 // unavailable lists the words of the grammar that this version does not have.
 // They are refused by name: a rule that is ignored opens a door.
 var unavailable = []string{
-	"logout", "initiate_login", "theme", "locale", "translations",
-	"health",
+	"theme", "locale", "translations", "health",
 }
 
 // parse reads the rest of the directive's line and its block.

@@ -94,3 +94,33 @@ func (p *parser) account() error {
 	}
 	return p.noBlock("account")
 }
+
+// logout parses:
+//
+//	logout [on|off] {
+//	    provider     [on|off]
+//	    backchannel  [on|off]
+//	    frontchannel [on|off]
+//	}
+func (p *parser) logout() error {
+	l, off := new(Logout), false
+	switch args := p.RemainingArgs(); {
+	case len(args) == 0, len(args) == 1 && args[0] == "on":
+	case len(args) == 1 && args[0] == "off":
+		no := false
+		l.Provider, off = &no, true
+	default:
+		return p.Errf("'logout' takes 'on', 'off' or nothing, and a block")
+	}
+	p.config.Logout = l
+	return p.block("logout", func(name string) error {
+		to, ok := map[string]**bool{"provider": &l.Provider, "backchannel": &l.Backchannel, "frontchannel": &l.Frontchannel}[name]
+		switch {
+		case !ok:
+			return p.unknown("logout setting", []string{"provider", "backchannel", "frontchannel"}, nil)
+		case off:
+			return p.Errf("'%s' behind 'logout off': write one or the other", name)
+		}
+		return p.toggle(to)
+	})
+}

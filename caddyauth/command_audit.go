@@ -97,6 +97,14 @@ func (r *auditReport) write(w io.Writer) error {
 				entry += "  (anybody can get an account)"
 			}
 			t.entry("provider", entry)
+			for _, e := range []struct{ what, url string }{
+				{"after sign-out", p.SignedOut}, {"back-channel logout", p.Backchannel},
+				{"front-channel logout", p.Frontchannel}, {"sign-ins begun elsewhere", p.Login},
+			} {
+				if e.url != "" {
+					t.entry("provider", p.ID+"  "+e.url+"  ("+e.what+")")
+				}
+			}
 		}
 		t.entry("gate", s.Gate)
 		t.entry("answers earlier", s.Earlier)

@@ -138,6 +138,15 @@ type Config struct {
 	// session as Bearer and as the password of HTTP Basic. Default: false.
 	Tokens *bool `json:"tokens,omitempty"`
 
+	// What signing out has to do with identity providers. Default: nothing, people
+	// stay signed in there.
+	Logout *Logout `json:"logout,omitempty"`
+
+	// Serves `login/<provider>` below the base path, where other sites send people to
+	// sign in here, such as the launch page of an OpenID Provider (OpenID Connect
+	// Core, section 4). It takes a provider of OpenID Connect. Default: false.
+	InitiateLogin *bool `json:"initiate_login,omitempty"`
+
 	// Expressions in CEL that take part in signing in and in reading sessions.
 	Callbacks *callbacks.Config `json:"callbacks,omitempty"`
 
@@ -388,6 +397,25 @@ type Pages struct {
 	Refuse string `json:"refuse,omitempty"`
 }
 
+// Logout configures what signing out has to do with identity providers.
+type Logout struct {
+	// Signs people out at their provider too, when they sign out here. They come back
+	// to `signed-out` below the base path, an address to register with the provider;
+	// with a portal, it is the portal's. A provider without a sign-out of its own is
+	// asked for a fresh sign-in the next time instead. Default: true.
+	Provider *bool `json:"provider,omitempty"`
+
+	// Serves `backchannel-logout/<provider>` below the base path, where providers of
+	// OpenID Connect say that somebody has signed out there. Default: false.
+	Backchannel *bool `json:"backchannel,omitempty"`
+
+	// Serves `frontchannel-logout/<provider>` below the base path, where they say so
+	// in a frame of their own page. Anybody who knows the provider's name of a session
+	// can, and browsers may keep it from working: the other way is the better one.
+	// Default: false.
+	Frontchannel *bool `json:"frontchannel,omitempty"`
+}
+
 // id is the provider's id: the one given, or the preset's.
 func (p *Provider) id() string {
 	if p.ID != "" {
@@ -405,3 +433,16 @@ const (
 func (c *Config) hasAccount() bool { return c.Account != "" && c.Account != accountOff }
 
 func (c *Config) hasTokens() bool { return c.Tokens != nil && *c.Tokens }
+
+// leaves reports whether signing out here signs people out at their provider.
+func (c *Config) leaves() bool {
+	return c.Logout != nil && (c.Logout.Provider == nil || *c.Logout.Provider)
+}
+
+func (c *Config) hasBackchannel() bool { return c.Logout != nil && isOn(c.Logout.Backchannel) }
+
+func (c *Config) hasFrontchannel() bool { return c.Logout != nil && isOn(c.Logout.Frontchannel) }
+
+func (c *Config) initiatesLogin() bool { return isOn(c.InitiateLogin) }
+
+func isOn(b *bool) bool { return b != nil && *b }

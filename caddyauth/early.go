@@ -8,8 +8,8 @@ import (
 
 // tooEarly reports whether a request of the API came in TLS early data and must
 // not be answered before the handshake is complete: whoever recorded it can send
-// it again (RFC 8470). That is all that changes something, and what comes back
-// from a provider or a mail. Early data arrives over HTTP/3, or at a proxy that
+// it again (RFC 8470). That is all that changes something, and what comes from a
+// provider or a mail. Early data arrives over HTTP/3, or at a proxy that
 // says so. The browser sends the request once more by itself.
 func (s *site) tooEarly(r *http.Request, original *url.URL) bool {
 	early := r.TLS != nil && !r.TLS.HandshakeComplete
@@ -19,6 +19,11 @@ func (s *site) tooEarly(r *http.Request, original *url.URL) bool {
 	if !early {
 		return false
 	}
-	return r.Method != http.MethodGet && r.Method != http.MethodHead ||
-		strings.HasPrefix(original.Path, s.basePath+"/callback/") || original.Path == s.basePath+"/handoff"
+	rest, _ := strings.CutPrefix(original.Path, s.basePath+"/")
+	action, _, _ := strings.Cut(rest, "/")
+	switch action {
+	case "callback", "handoff", "signed-out", "frontchannel-logout", "login":
+		return true
+	}
+	return r.Method != http.MethodGet && r.Method != http.MethodHead
 }

@@ -22,6 +22,11 @@ func TestWIRE09EarlyData(t *testing.T) {
 		{"POST", "/api/auth/signin/dev", "1", nil, true},
 		{"POST", "/api/auth/signout", "", &tls.ConnectionState{}, true},
 		{"GET", "/api/auth/session", "1", nil, false},
+		{"GET", "/api/auth/signed-out", "1", nil, true},
+		{"GET", "/api/auth/login/op", "1", nil, true},
+		{"GET", "/api/auth/frontchannel-logout/op", "1", nil, true},
+		{"GET", "/api/auth/handoff", "1", nil, true},
+		{"GET", "/api/auth/signed-in", "1", nil, false},
 		{"HEAD", "/api/auth/signin", "", &tls.ConnectionState{}, false},
 	} {
 		r := httptest.NewRequest(tc.method, tc.path, http.NoBody)

@@ -39,6 +39,8 @@ func merge(global, site *Config) (*Config, error) {
 	setDefault(&merged.Client, global.Client)
 	setDefault(&merged.Account, global.Account)
 	setDefault(&merged.Tokens, global.Tokens)
+	setDefault(&merged.Logout, global.Logout)
+	setDefault(&merged.InitiateLogin, global.InitiateLogin)
 	if merged.StoreRaw == nil {
 		merged.StoreRaw = global.StoreRaw
 	}

@@ -391,6 +391,20 @@ var mistakesInBlock = []mistake{
 		"'allow' does not know 'Any', did you mean 'any'?, at Caddyfile:3"},
 	{"matcher undefined", "public @nope",
 		"unrecognized matcher name: @nope, at Caddyfile:3"},
+	{"logout with a value", "logout provider",
+		"'logout' takes 'on', 'off' or nothing, and a block, at Caddyfile:3"},
+	{"logout with an unknown word", "logout {\nback_channel\n}",
+		"unrecognized logout setting 'back_channel', did you mean 'backchannel'?, at Caddyfile:4"},
+	{"logout with a word twice", "logout {\nbackchannel\nbackchannel off\n}",
+		"'backchannel' is set twice in 'logout': keep one, at Caddyfile:5"},
+	{"logout with a wrong switch", "logout {\nprovider google\n}",
+		"'provider' takes 'on', 'off' or nothing, at Caddyfile:4"},
+	{"logout off and on", "logout off {\nbackchannel\n}",
+		"'backchannel' behind 'logout off': write one or the other, at Caddyfile:4"},
+	{"logout twice", "logout\nlogout off",
+		"'logout' is set twice in this block: keep one, at Caddyfile:4"},
+	{"initiate_login with a value", "initiate_login google",
+		"'initiate_login' takes 'on', 'off' or nothing, at Caddyfile:3"},
 	{"public with a block", "public {\nx\n}",
 		"'public' takes no block, at Caddyfile:3"},
 	{"private with a block", "private /x {\nx\n}",
@@ -485,7 +499,6 @@ var mistakes = []mistake{
 func TestUnavailableWords(t *testing.T) {
 	const later = " is not available in this version of caddyauth, at Caddyfile:"
 	for _, line := range []string{
-		"logout {\n provider on\n}", "initiate_login",
 		"theme {\n color_scheme dark\n}", "locale ja", "translations dir", "health /healthz",
 	} {
 		word, _, _ := strings.Cut(line, " ")

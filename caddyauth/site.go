@@ -93,7 +93,7 @@ type site struct {
 type engine struct {
 	secrets  []string // what it was built with: the first seals
 	sessions *session.Manager
-	grants   *grant.Keeper // nil: access tokens are not forwarded
+	grants   *grant.Keeper // nil: the tokens of providers are of no use
 	api      *authapi.API
 	signer   *assertion.Signer // nil without assertions
 }
@@ -112,7 +112,8 @@ func newSite(ctx caddy.Context, app *App, h *Handler, config *Config) (*site, er
 	for _, step := range []func(caddy.Context) error{
 		s.provisionEvents, s.provisionDialect, s.provisionOrigin, s.provisionSession,
 		s.provisionCallbackOrigins, func(caddy.Context) error { return s.provisionPortal(h) }, s.provisionStore,
-		s.provisionCallbacks, s.provisionProviders, s.provisionPages, s.provisionAccount,
+		s.provisionCallbacks, s.provisionProviders,
+		func(caddy.Context) error { return s.provisionLogout(&h.Config) }, s.provisionPages, s.provisionAccount,
 		func(ctx caddy.Context) error { return s.provisionGate(ctx, h.Match) },
 		s.provisionBearer, s.provisionAssertion,
 		func(caddy.Context) error { _, err := s.rates(); return err },
@@ -217,6 +218,7 @@ func (s *site) newEngine(secrets []string) (*engine, error) {
 		Secure: s.forcedSecure(), Needed: s.needed, AutoRedirect: s.config.AutoRedirect != nil && *s.config.AutoRedirect,
 		Limits: limits, Log: s.log, Dialect: s.dialect,
 		Account: s.accountOptions(), Grants: keeper(grants),
+		Logout: s.logoutOptions(), InitiateLogin: s.config.initiatesLogin(),
 		Portal: s.portalOptions(), CallbackOrigins: s.callbackOrigins,
 		Callbacks: s.callbacks, Events: s.emit, Client: s.config.Client != nil && *s.config.Client,
 	})

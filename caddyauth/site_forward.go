@@ -45,15 +45,16 @@ func (s *site) tokenFields() []string {
 	return []string{s.tokenField}
 }
 
-// newGrants returns what keeps and renews access tokens, nil where they are not
-// forwarded.
+// newGrants returns what keeps and renews the tokens of providers, nil where none of
+// them are of any use.
 func (s *site) newGrants(secrets []string, sessions *session.Manager, driver store.Driver) (*grant.Keeper, error) {
-	if s.tokenField == "" {
+	if s.tokenField == "" && !s.config.leaves() {
 		return nil, nil
 	}
 	opts := grant.Options{
 		Providers: s.providers, Sessions: sessions, Store: driver, Dialect: s.dialect, Secrets: secrets, Names: s.names,
 		Memory: s.app.shared.grants, Log: s.log,
+		IDTokens: s.config.leaves(), IDTokensOnly: s.tokenField == "", Shared: s.portal != nil,
 	}
 	if s.store != nil {
 		opts.Space = s.store.id
