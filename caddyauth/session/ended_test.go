@@ -337,6 +337,7 @@ func TestSTORE07WatchBeginsAgain(t *testing.T) {
 		{Kind: store.BySession, Key: "s2", At: now, Until: now.Add(time.Hour)},
 		{Kind: store.ByUser, Key: "u1", At: now, Until: now.Add(time.Hour)},
 		{Kind: store.ByToken, Key: "p1", At: now, Until: now.Add(time.Hour)},
+		{Kind: store.ByProvider, Key: session.LogoutKey("r1", session.LogoutSID, "x"), At: now, Until: now.Add(time.Hour)},
 		{Kind: "of the future", Key: "x", At: now, Until: now.Add(time.Hour)},
 	}
 	var mu sync.Mutex
@@ -352,8 +353,8 @@ func TestSTORE07WatchBeginsAgain(t *testing.T) {
 		return errors.New("connection reset")
 	})
 	within(t, 5*time.Second, func() bool { mu.Lock(); defer mu.Unlock(); return times >= 4 })
-	if n := ended.Changes(); n != 3 {
-		t.Errorf("%d changes, want 3", n)
+	if n := ended.Changes(); n != 4 {
+		t.Errorf("%d changes, want 4", n)
 	}
 	if !ended.Has("s2") || ended.Has("p1") || ended.Has("u1") || ended.Has("x") {
 		t.Error("news of one kind were taken for another's")

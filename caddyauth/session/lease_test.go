@@ -136,6 +136,10 @@ func TestLeaseEnds(t *testing.T) {
 		{name: "nothing", end: func(*leaseTest, *Session) error { return nil }},
 		{name: "sign-out", end: func(l *leaseTest, s *Session) error { return l.End(ctx, s) }, want: ErrEnded},
 		{name: "all of a user's", end: func(l *leaseTest, s *Session) error { return l.EndOwner(ctx, s.Owner()) }, want: ErrEnded},
+		{name: "sign-out at the provider", end: func(l *leaseTest, s *Session) error {
+			_, err := l.EndAtProvider(ctx, IdPLogout{Provider: "op", Subject: s.Evidence.Account})
+			return err
+		}, want: ErrEnded},
 		{name: "account removed", end: func(l *leaseTest, s *Session) error { l.gone[s.Evidence.Login] = true; return nil }, want: ErrEnded},
 		{name: "expiry", end: func(l *leaseTest, s *Session) error { l.add(s.Expires.Sub(l.clock())); return nil }, want: ErrExpired, all: true},
 		{name: "idle", opts: Options{Idle: 5 * time.Minute}, end: func(l *leaseTest, _ *Session) error { l.add(5*time.Minute + time.Second); return nil }, want: ErrExpired, all: true},
