@@ -17,7 +17,8 @@ import (
 )
 
 // Start runs zitadel's provider until the test ends. The redirect URIs are
-// compared exactly.
+// compared exactly. After signing out, browsers may be sent to each of them with
+// signed-out in place of callback and the provider's id.
 func Start(t testing.TB, redirectURIs ...string) *OP {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -81,6 +82,14 @@ type store struct {
 	op *OP
 }
 
+func signedOut(redirectURIs []string) (uris []string) {
+	for _, uri := range redirectURIs {
+		base, _, _ := strings.Cut(uri, "/callback/")
+		uris = append(uris, base+"/signed-out")
+	}
+	return uris
+}
+
 func (s *store) GetClientByClientID(ctx context.Context, id string) (op.Client, error) {
 	c, err := s.Storage.GetClientByClientID(ctx, id)
 	if err != nil {
@@ -125,6 +134,8 @@ func (c *client) AuthMethod() oidc.AuthMethod {
 	}
 	return c.Client.AuthMethod()
 }
+
+func (c *client) PostLogoutRedirectURIs() []string { return signedOut(c.of.redirects) }
 
 func (c *client) LoginURL(id string) string            { return "/login?id=" + id }
 func (c *client) IDTokenUserinfoClaimsAssertion() bool { return true }
