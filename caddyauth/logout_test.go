@@ -680,3 +680,68 @@ func TestLogoutMistakes(t *testing.T) {
 		}
 	}
 }
+
+// Signing out at one site of a portal ends the others' sessions, and that at the
+// provider, which knows the portal's address only.
+func TestPortalLogoutAtTheProvider(t *testing.T) {
+	w := newPortal(t, "logout", "")
+	for _, origin := range []string{w.wiki, w.auth} {
+		b := w.browser()
+		w.signInAt(b, w.wiki, "alice", "/page")
+		w.signInAt(b, w.shop, "", "/page")
+		w.wantSession(b, w.shop, aliceMail)
+		b.at(origin)
+		a := b.leave(origin + "/bye")
+		to := a.Header.Get("Location")
+		u, err := url.Parse(to)
+		if err != nil || !strings.HasPrefix(to, w.op.URL+"/end_session?") {
+			t.Fatalf("%s: %s %s", origin, a.Status, to)
+		}
+		q := u.Query()
+		if q.Get("post_logout_redirect_uri") != w.auth+"/api/auth/signed-out" || strings.Count(q.Get("id_token_hint"), ".") != 2 {
+			t.Errorf("%s: %v", origin, q)
+		}
+		w.wantNobody(b)
+		back := w.server.browser().get(to).Header.Get("Location") // which is no host of the portal
+		if !strings.HasPrefix(back, w.auth+"/api/auth/signed-out?") {
+			t.Fatalf("%s: back at %s", origin, back)
+		}
+		if got := b.get(back).Header.Get("Location"); got != origin+"/bye" {
+			t.Errorf("%s: ends at %s", origin, got)
+		}
+		if got := b.get(w.auth + "/api/auth/signed-out?state=" + q.Get("state") + "x").Header.Get("Location"); got != w.auth {
+			t.Errorf("%s: another state leads to %s", origin, got)
+		}
+	}
+}
+
+// What another site begins at a member makes no account one of whoever is signed in
+// there either.
+func TestInitiatedLoginAtAMember(t *testing.T) {
+	w := newPortal(t, "initiate_login", "")
+	b := w.browser().at(w.wiki)
+	a := b.get(w.wiki + "/api/auth/login/op?" + url.Values{"iss": {w.op.URL}, "target_link_uri": {"/page"}}.Encode())
+	if end := w.carryOn(b, a.Header.Get("Location"), "alice"); end.Request.URL.String() != w.wiki+"/page" {
+		t.Errorf("ends at %s", end.Request.URL)
+	}
+	w.wantSession(b, w.wiki, aliceMail)
+
+	bob := w.browser().at(w.auth)
+	bob.password("bob", "bob", w.auth+"/page")
+	w.signInAtMember(bob, "credentials")
+	w.wantSession(bob, w.wiki, "bob@example.org")
+	a = bob.get(w.wiki + "/api/auth/login/op?" + url.Values{"iss": {w.op.URL}, "target_link_uri": {"/page"}}.Encode())
+	w.carryOn(bob, a.Header.Get("Location"), "alice")
+	if got := bob.session(w.wiki); got == "bob@example.org" {
+		// Somebody else's session, if any: never bob's with alice's account.
+		other := w.browser()
+		w.signInAt(other, w.wiki, "alice", "/page")
+		w.wantSession(other, w.wiki, aliceMail)
+	}
+}
+
+func (w *portalWorld) signInAtMember(b *browser, id string) {
+	w.t.Helper()
+	b.at(w.wiki)
+	w.carryOn(b, b.do(http.MethodPost, "/api/auth/callback/"+id, url.Values{"csrfToken": {b.csrf()}, "callbackUrl": {w.wiki + "/page"}}).Header.Get("Location"), "")
+}
