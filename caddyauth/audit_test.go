@@ -36,6 +36,11 @@ app.example.com {
 			cookie_domain example.com
 		}
 		account /me
+		logout {
+			backchannel
+			frontchannel
+		}
+		initiate_login
 		store memory
 		pages {
 			sign_in /login
@@ -59,6 +64,10 @@ open.example.com {
 const auditedText = `app.example.com (Caddyfile:13)
   origin          https://app.example.com
   provider        google  https://app.example.com/api/auth/callback/google  (anybody can get an account)
+  provider        google  https://app.example.com/api/auth/signed-out  (after sign-out)
+  provider        google  https://app.example.com/api/auth/backchannel-logout/google  (back-channel logout)
+  provider        google  https://app.example.com/api/auth/frontchannel-logout/google  (front-channel logout)
+  provider        google  https://app.example.com/api/auth/login/google  (sign-ins begun elsewhere)
   gate            every request
   answers earlier redir
   signed out      /api/auth/*, /me
@@ -73,7 +82,7 @@ const auditedText = `app.example.com (Caddyfile:13)
   redirects       https://app.example.com
   cookie          __Secure-next-auth.session-token, SameSite=Lax, for example.com and all below
 
-intern.example.com (Caddyfile:38)
+intern.example.com (Caddyfile:43)
   origin          http://intern.example.com
   provider        credentials
   gate            /private/*

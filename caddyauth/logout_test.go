@@ -745,3 +745,39 @@ func (w *portalWorld) signInAtMember(b *browser, id string) {
 	b.at(w.wiki)
 	w.carryOn(b, b.do(http.MethodPost, "/api/auth/callback/"+id, url.Values{"csrfToken": {b.csrf()}, "callbackUrl": {w.wiki + "/page"}}).Header.Get("Location"), "")
 }
+
+// A site's word takes the place of the global option's, and a global one that a site
+// without OpenID Connect has no use for stops nothing.
+func TestLogoutOfTheGlobalOption(t *testing.T) {
+	op := newLeavingOP(t)
+	site := func(words string) string {
+		return "caddyauth {\nprovider oidc " + op.URL + " as op {\nclient_id client\nclient_secret secret\n}\n" + words + "\n}\nrespond ok\n"
+	}
+	s := startWith(t, "caddyauth {\nsecret "+secret+"\nlogout {\nbackchannel\n}\n}", `
+http://localhost:{PORT} {
+	`+site("")+`
+}
+http://127.0.0.1:{PORT} {
+	`+site("logout off")+`
+}
+http://localhost:`+freePort(t)+` {
+	caddyauth {
+		users `+usersFile(t)+`
+	}
+}
+`)
+	for _, tc := range []struct {
+		b    *browser
+		on   bool
+		back int
+	}{{s.browser(), true, 200}, {s.other(), false, 400}} {
+		tc.b.enter()
+		if got := strings.HasPrefix(tc.b.leave("/open").Header.Get("Location"), op.URL); got != tc.on {
+			t.Errorf("%s: to the provider: %v", tc.b.base, got)
+		}
+		a := tc.b.do("POST", "/api/auth/backchannel-logout/op", url.Values{"logout_token": {op.logoutToken(t)}})
+		if a.StatusCode != tc.back {
+			t.Errorf("%s: back-channel: %s", tc.b.base, a.Status)
+		}
+	}
+}
