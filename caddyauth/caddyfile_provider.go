@@ -91,8 +91,12 @@ var nextAuthProviders = strings.Fields(`
 //	    jwks          <url>
 //	    scope         <scope>...
 //	    checks        pkce|state|nonce|none...
-//	    client_auth   basic|post|none
+//	    client_auth   basic|post|none|private_key_jwt <pem> [<kid>]|client_secret_jwt
+//	    client_assertion_audience <url>
+//	    response_mode query|form_post
+//	    pushed_authorization auto|required|off
 //	    id_token_alg  <alg>...
+//	    id_token_key  <pem> [<kid>]
 //	    profile       id|name|email|image <claim path>...
 //	    param         <name> <value>
 //	    form_action   <origin>...
@@ -167,12 +171,9 @@ func (p *parser) guest(added *Provider) error {
 
 var providerWords = []string{
 	"name", "client_id", "client_secret", "issuer", "authorization", "token", "userinfo", "jwks",
-	"scope", "checks", "client_auth", "id_token_alg", "profile", "param", "form_action",
-	"allow_email_linking", "timeout",
+	"scope", "checks", "client_auth", "client_assertion_audience", "response_mode", "pushed_authorization",
+	"id_token_alg", "id_token_key", "profile", "param", "form_action", "allow_email_linking", "timeout",
 }
-
-// unavailableProviderWords are in the grammar, but not in this version.
-var unavailableProviderWords = []string{"response_mode", "pushed_authorization"}
 
 func (p *parser) providerBlock(to *Provider) error {
 	seen := make(map[string]bool)
@@ -215,7 +216,15 @@ func (p *parser) providerWord(name string, to *Provider) error {
 	case "checks":
 		return p.checks(&to.Checks)
 	case "client_auth":
-		return p.oneOf(&to.ClientAuth, []string{"basic", "post", "none"}, []string{"private_key_jwt", "client_secret_jwt"})
+		return p.clientAuth(to)
+	case "client_assertion_audience":
+		return p.argument(&to.ClientAssertionAudience)
+	case "response_mode":
+		return p.oneOf(&to.ResponseMode, provider.ResponseModes(), nil)
+	case "pushed_authorization":
+		return p.oneOf(&to.PushedAuthorization, provider.PushWords(), nil)
+	case "id_token_key":
+		return p.key(&to.IDTokenKey, &to.IDTokenKeyID)
 	case "id_token_alg":
 		return p.arguments(&to.IDTokenAlg)
 	case "profile":
@@ -235,7 +244,39 @@ func (p *parser) providerWord(name string, to *Provider) error {
 		to.Timeout = provider.Duration(time.Duration(d))
 		return err
 	}
-	return p.unknown("provider setting", slices.Clone(providerWords), unavailableProviderWords)
+	return p.unknown("provider setting", slices.Clone(providerWords), nil)
+}
+
+// clientAuth parses:
+//
+//	client_auth basic|post|none|private_key_jwt <pem> [<kid>]|client_secret_jwt
+func (p *parser) clientAuth(to *Provider) error {
+	const byKey = "private_key_jwt"
+	if p.NextArg() {
+		if p.Val() == byKey {
+			to.ClientAuth = byKey
+			return p.key(&to.ClientKey, &to.ClientKeyID)
+		}
+		p.Prev()
+	}
+	return p.oneOf(&to.ClientAuth, provider.ClientAuthMethods(), nil)
+}
+
+// key parses a private key, which a placeholder keeps out of the file, and
+// perhaps its id.
+func (p *parser) key(to, id *string) error {
+	name := p.Val()
+	args := p.RemainingArgs()
+	if len(args) < 1 || len(args) > 2 {
+		return p.Errf("'%s' takes a key such as {file./path/to/key.pem}, and perhaps its id", name)
+	}
+	if slices.Contains(args, "") {
+		return p.Errf("'%s' has an empty value", name)
+	}
+	if *to = args[0]; len(args) == 2 {
+		*id = args[1]
+	}
+	return p.noBlock(name)
 }
 
 func (p *parser) authorization(to *Provider) error {

@@ -33,7 +33,7 @@ func (s *site) settle() error {
 		reach = append(reach, s.adoptEnv())
 	}
 	reach = append(reach, s.checkMail(), s.checkCallbackOrigins(), s.settlePortal())
-	if err := errors.Join(append(s.checkLoopback(), reach...)...); err != nil {
+	if err := errors.Join(append(append(s.checkLoopback(), s.checkFormPost()...), reach...)...); err != nil {
 		return s.problems(err)
 	}
 	return nil
@@ -47,6 +47,22 @@ func (s *site) checkLoopback() []error {
 			if !loopback.Is(host) {
 				errs = append(errs, fmt.Errorf("provider '%s' is for development and signs anybody in; it works on loopback sites only, and this one answers %s", id, host))
 			}
+		}
+	}
+	return errs
+}
+
+// checkFormPost refuses providers that answer with a form where their flows could
+// not end: browsers keep no SameSite=None cookie of plain http, except on
+// loopback. Where nothing but requests tell the scheme, the flow is refused.
+func (s *site) checkFormPost() []error {
+	if s.canonical == nil || !strings.HasPrefix(s.canonical.origin, "http:") || loopback.Is(s.canonical.host) {
+		return nil
+	}
+	var errs []error
+	for _, p := range s.providers {
+		if id := p.Info().ID; p.Info().FormPost {
+			errs = append(errs, fmt.Errorf("provider '%s': response_mode form_post needs https, and this site is %s", id, s.canonical.origin))
 		}
 	}
 	return errs

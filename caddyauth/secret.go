@@ -131,6 +131,16 @@ func strong(s string) error {
 	return nil
 }
 
+// resolveKey is resolve for a private key. One that is written out stays as it
+// is: a JWK has braces, and what is no placeholder would be in the error.
+func resolveKey(value string) (string, error) {
+	text := strings.TrimSpace(value)
+	if strings.Contains(text, "-----BEGIN ") || strings.ContainsAny(text, "\"\n") {
+		return value, nil
+	}
+	return resolve(value)
+}
+
 // resolve expands the placeholders of a configured value. One that is unknown
 // or empty is an error: a literal "{env.X}" must never become a secret.
 func resolve(value string) (string, error) {

@@ -50,10 +50,11 @@ type site struct {
 	names     [2]cookie.Names
 	secure    string // session.secure
 
-	providers []provider.Provider
-	realms    map[string]string
-	live      map[string]provider.Live
-	loopback  []string // ids of providers that only loopback sites may have
+	providers  []provider.Provider
+	realms     map[string]string
+	live       map[string]provider.Live
+	clientKeys map[string][]byte // JWK Sets of providers, by id
+	loopback   []string          // ids of providers that only loopback sites may have
 
 	portal          *portal  // nil: the site signs people in itself
 	callbackOrigins []string // further origins for callbackUrl

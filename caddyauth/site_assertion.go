@@ -112,23 +112,30 @@ const jwksCaching = "public, max-age=300"
 
 // serveJWKS serves the keys of assertions, which are everybody's.
 func serveJWKS(h *Handler, w http.ResponseWriter, r *http.Request, e *engine, _ string, _ *url.URL) {
-	header := w.Header()
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		header.Set("Allow", "GET, HEAD")
-		http.Error(w, "Method Not Allowed", http.StatusMethodNotAllowed)
-		return
-	}
 	body, etag, err := e.signer.JWKS()
 	if err != nil {
 		h.log.Error("the keys of assertions are not available", zap.Error(err))
 		http.Error(w, "Service Unavailable", http.StatusServiceUnavailable)
 		return
 	}
+	serveKeys(w, r, body, etag)
+}
+
+// serveKeys serves a JWK Set. An empty etag is none.
+func serveKeys(w http.ResponseWriter, r *http.Request, body []byte, etag string) {
+	header := w.Header()
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		header.Set("Allow", "GET, HEAD")
+		http.Error(w, "Method Not Allowed", http.StatusMethodNotAllowed)
+		return
+	}
 	header.Set("Content-Type", "application/jwk-set+json")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cache-Control", jwksCaching)
-	header.Set("Etag", etag)
-	if slices.ContainsFunc(r.Header["If-None-Match"], func(v string) bool { return strings.Contains(v, etag) || v == "*" }) {
+	if etag != "" {
+		header.Set("Etag", etag)
+	}
+	if etag != "" && slices.ContainsFunc(r.Header["If-None-Match"], func(v string) bool { return strings.Contains(v, etag) || v == "*" }) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}

@@ -1,6 +1,7 @@
 package caddyauth
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -38,6 +39,7 @@ func (s *site) provisionProviders(ctx caddy.Context) error {
 		}
 		s.realms[c.id()] = p.Info().Realm
 		s.providers = append(s.providers, p)
+		s.publish(p)
 		if l, ok := p.(provider.Live); ok {
 			s.live[c.id()] = l
 		}
@@ -111,6 +113,18 @@ func completeProvider(c *provider.Config) (*provider.Config, error) {
 		}
 		*f.value = value
 	}
+	for _, f := range []struct {
+		name  string
+		value *string
+	}{{"client_key", &done.ClientKey}, {"id_token_key", &done.IDTokenKey}} {
+		value, err := resolveKey(*f.value)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("provider %s: %s: %w", c.ProviderID(), f.name, err))
+			withoutKeys(&done)
+			break
+		}
+		*f.value = value
+	}
 	env := provider.EnvNames(c.ProviderID())
 	if done.ClientID == "" {
 		done.ClientID = os.Getenv(env.ID)
@@ -127,6 +141,16 @@ func completeProvider(c *provider.Config) (*provider.Config, error) {
 		done.ClientSecret = secret
 	}
 	return &done, errors.Join(errs...)
+}
+
+// withoutKeys takes the keys out of a configuration that one of them could not be
+// had for, so that nothing else is said to be wrong with it.
+func withoutKeys(c *provider.Config) {
+	c.ClientKey, c.ClientKeyID, c.IDTokenKey, c.IDTokenKeyID = "", "", "", ""
+	if c.ClientAuth == "private_key_jwt" {
+		c.ClientAuth = "none"
+	}
+	c.ClientSecret = cmp.Or(c.ClientSecret, unresolved)
 }
 
 // demandAllow refuses a site that everybody could sign in to by accident.

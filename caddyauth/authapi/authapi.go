@@ -187,6 +187,8 @@ type API struct {
 	linkKeys []string
 	pace     pace
 
+	// posts seals what identity providers have posted.
+	posts *jwt.Ring
 	// starts, codes and exits are what members and the portal seal for each other.
 	starts, codes, exits *jwt.Ring
 }
@@ -231,6 +233,10 @@ func New(opts Options) (*API, error) {
 		return nil, err
 	}
 	if err := a.addLogout(); err != nil {
+		return nil, err
+	}
+	var err error
+	if a.posts, err = jwt.NewRing(dialect.V4, opts.Secrets, "caddyauth form post"); err != nil {
 		return nil, err
 	}
 	for _, p := range opts.Providers {

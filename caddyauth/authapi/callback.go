@@ -16,6 +16,10 @@ func (q *request) callback() {
 	}
 	switch p := q.api.providers[q.providerID].(type) {
 	case provider.OAuth:
+		if q.bounces(p) {
+			q.bounce(p)
+			return
+		}
 		q.init()
 		q.callbackOAuth(p)
 	case provider.Email:
@@ -44,6 +48,13 @@ func (q *request) callback() {
 func (q *request) callbackOAuth(p provider.OAuth) {
 	id, c := p.Info().ID, q.api.contract
 	params := c.callbackParams(q)
+	if p.Info().FormPost {
+		var why reason
+		if params, why = q.posted(p); why != "" {
+			q.fail(failure{kind: kindCallback, reason: why, provider: id})
+			return
+		}
+	}
 	denied := params["error"].truthy()
 	if denied && c.errorFirst {
 		q.fail(providerFailure(id, params))

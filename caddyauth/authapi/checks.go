@@ -3,6 +3,7 @@ package authapi
 import (
 	"crypto/subtle"
 	"encoding/base64"
+	"slices"
 	"time"
 
 	"github.com/caddyauth/gateway/caddyauth/cookie"
@@ -187,6 +188,7 @@ func (q *request) finish(p provider.OAuth, f flow) {
 func (q *request) checkCookie(c check, attempts []attempt) cookie.Cookie {
 	out := q.newCookie(c.name, "")
 	if len(attempts) == 0 {
+		q.crossSite(&out, q.formPost(q.providerID))
 		return cookie.Clear(out)
 	}
 	keep := maxEarlier + 1
@@ -208,11 +210,19 @@ func (q *request) checkCookie(c check, attempts []attempt) cookie.Cookie {
 		}
 		attempts = attempts[:len(attempts)-1]
 	}
+	q.crossSite(&out, slices.ContainsFunc(attempts, func(a attempt) bool { return q.formPost(a.provider) }))
 	out.Expires = q.now.Add(age)
 	if c.maxAge {
 		out.MaxAge, out.HasMaxAge = int(age/time.Second), true
 	}
 	return out
+}
+
+// crossSite lets a cookie come with a form of another site, if on is true.
+func (q *request) crossSite(c *cookie.Cookie, on bool) {
+	if on {
+		c.SameSite, c.Secure = "None", true
+	}
 }
 
 // checkClaims are the claims to seal.

@@ -119,7 +119,7 @@ func operators(r reason) bool {
 		provider.ReasonClientRejected,
 		provider.ReasonIDToken, provider.ReasonClock, provider.ReasonKeys,
 		provider.ReasonUserinfo, provider.ReasonProfile,
-		ReasonSessionTooLarge, ReasonSessionFailed, ReasonCallbackFailed:
+		ReasonSessionTooLarge, ReasonSessionFailed, ReasonCallbackFailed, ReasonInsecure:
 		return true
 	}
 	return false

@@ -68,6 +68,10 @@ const (
 	// ReasonNonceMissing: the browser sent no nonce cookie for the flow.
 	ReasonNonceMissing provider.Reason = "nonce_missing"
 
+	// ReasonInsecure: the provider answers with a form, and the site is of plain
+	// http, where browsers keep no cookie that would come with it.
+	ReasonInsecure provider.Reason = "https_needed"
+
 	// ReasonStepUp is no failure: what the person asked for needs a fresh sign-in.
 	ReasonStepUp provider.Reason = "step_up"
 
@@ -88,5 +92,5 @@ func Reasons() []provider.Reason {
 		ReasonSessionFailed, ReasonStore, ReasonAccountTaken, ReasonEmailTaken,
 		ReasonSignInAgain, ReasonAddress, ReasonLink, ReasonLinkExpired, ReasonStateMissing, ReasonStateCookieMissing,
 		ReasonStateExpired, ReasonStateInvalid, ReasonStateMismatch,
-		ReasonNonceMissing, ReasonSignedOut, ReasonStepUp, ReasonRefreshRefused)
+		ReasonNonceMissing, ReasonInsecure, ReasonSignedOut, ReasonStepUp, ReasonRefreshRefused)
 }

@@ -235,6 +235,10 @@ func (q *request) start(p provider.OAuth, extra url.Values) {
 		q.stepUp = h.stepUp // whatever way the person chooses on the page
 	}
 	id := p.Info().ID
+	if q.insecure(p) {
+		q.fail(failure{kind: kindStart, reason: ReasonInsecure, provider: id})
+		return
+	}
 	before := len(q.cookies)
 	state, verifier, nonce := q.begin(p)
 	to, err := p.AuthorizationURL(q.r.Context(), provider.AuthorizationRequest{

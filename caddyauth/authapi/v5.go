@@ -25,7 +25,7 @@ func v5() *contract {
 		refuse:    func(q *request, e *bodyError) { q.json(e.status, badRequest) },
 
 		// Auth.js looks at the body of a POST only where the provider was asked
-		// for response_mode=form_post, and no provider here can be.
+		// for response_mode=form_post, which formpost.go does.
 		callbackParams: func(q *request) fields { return q.query },
 
 		errorCode: errorCodeV5,

@@ -67,6 +67,7 @@ var reasons = map[string]string{
 	"provider_unavailable": "reason.provider_unavailable",
 
 	"client_rejected": "reason.misconfigured",
+	"https_needed":    "reason.misconfigured",
 
 	"clock_skew":             "reason.provider_error",
 	"code_missing":           "reason.provider_error",
