@@ -189,9 +189,19 @@ func (op *OP) signES256() {
 	op.alsoMetadata(Set("id_token_signing_alg_values_supported", []string{"ES256"}))
 }
 
+// Pushed makes the OP take authorization requests that are pushed (RFC 9126), and
+// no others, from a client that authenticates with assertions of a key.
+func (op *OP) Pushed(client Key) {
+	op.only("private_key_jwt")
+	op.ClientKey, op.PushedOnly = client.Signer.Public(), true
+	op.alsoMetadata(func(m map[string]any) {
+		m["pushed_authorization_request_endpoint"] = op.URL + PushedRequest
+		m["require_pushed_authorization_requests"] = true
+	})
+}
+
 // fapi is what all modules of FAPI 2.0 have in common: ES256, and the iss
-// parameter. A test adds what it wants of pushed requests (PushedOnly) and of
-// private_key_jwt (ClientAuth, ClientKey).
+// parameter. See Pushed for the rest.
 func (op *OP) fapi() {
 	op.signES256()
 	op.alsoMetadata(Set("authorization_response_iss_parameter_supported", true))
