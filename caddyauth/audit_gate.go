@@ -2,6 +2,7 @@ package caddyauth
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -26,6 +27,9 @@ func (s *site) auditGate(out *auditSite) {
 		if s.extra[name] != nil {
 			out.Endpoints = append(out.Endpoints, s.basePath+"/"+name)
 		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.clientKeys)) {
+		out.Endpoints = append(out.Endpoints, s.basePath+"/jwks/"+id)
 	}
 	own := ""
 	if s.canonical != nil {

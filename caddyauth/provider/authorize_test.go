@@ -55,6 +55,38 @@ func TestAuthorizationParameters(t *testing.T) {
 			t.Errorf("%v", q)
 		}
 	})
+	t.Run("of OpenID Connect", func(t *testing.T) {
+		asked := url.Values{
+			"claims": {`{"id_token":{"acr":{"essential":true}}}`}, "max_age": {"300"}, "acr_values": {"gold silver"},
+			"ui_locales": {"de-CH fr"}, "login_hint": {"alice@example.com"},
+		}
+		configured := make(map[string]string)
+		for name := range asked {
+			configured[name] = asked.Get(name)
+		}
+		for name, q := range map[string]url.Values{
+			"of the request": authorizationURL(t, newEvil(t).provider(nil), asked).Query(),
+			"configured":     authorizationURL(t, newEvil(t).provider(func(c *Config) { c.Params = configured }), nil).Query(),
+		} {
+			for param, want := range configured {
+				if got := q[param]; len(got) != 1 || got[0] != want {
+					t.Errorf("%s: %s is %q", name, param, got)
+				}
+			}
+		}
+		q := authorizationURL(t, newEvil(t).provider(nil), nil).Query()
+		for _, param := range []string{"claims", "max_age", "acr_values", "ui_locales", "login_hint", "response_mode", "prompt"} {
+			if q.Has(param) {
+				t.Errorf("nobody asked for %s, and it is %q", param, q[param])
+			}
+		}
+	})
+	t.Run("response mode", func(t *testing.T) {
+		q := authorizationURL(t, newEvil(t).provider(func(c *Config) { c.ResponseMode = "form_post" }), nil).Query()
+		if got := q["response_mode"]; len(got) != 1 || got[0] != "form_post" {
+			t.Errorf("%q", got)
+		}
+	})
 	t.Run("demands are not relaxed", func(t *testing.T) {
 		for name, cfg := range map[string]func(*Config){
 			"params":        func(c *Config) { c.Params = demanded() },
