@@ -52,8 +52,8 @@ func checkPreset(name string) error {
 		return nil
 	case name == guestDev:
 		return fmt.Errorf("provider 'dev' is not in this caddy: it is for development, build caddy from cmd/caddy or add the module %s", modulePrefix+name)
-	case slices.Contains(nextAuthProviders, name):
-		return fmt.Errorf("provider '%s' is not available in this version of caddyauth. For any OpenID Connect issuer use: provider oidc https://...", name)
+	case slices.Contains(mailProviders, name):
+		return fmt.Errorf("provider '%s' mails links, which any mail server can: write 'email <from> <smtp url>' in a block", name)
 	}
 	guess := didYouMean(name, append(guests(), known...))
 	if guess == "" {
@@ -62,19 +62,9 @@ func checkPreset(name string) error {
 	return fmt.Errorf("unknown provider '%s'%s For any OpenID Connect issuer use: provider oidc https://...", name, guess)
 }
 
-// nextAuthProviders are the ids of all providers that NextAuth has. Whoever
-// writes one that is missing here is not to be told of another that is spelled
-// alike.
-var nextAuthProviders = strings.Fields(`
-	42-school apple asgardeo atlassian auth0 authentik azure-ad azure-ad-b2c azure-devops bankid-no battlenet
-	beyondidentity bitbucket box boxyhq-saml bungie click-up cognito coinbase concept2 credentials descope
-	discord dribbble dropbox duende-identity-server6 duende-identityserver6 email eventbrite eveonline facebook
-	faceit figma forwardemail foursquare freshbooks frontegg fusionauth github gitlab google hubspot huggingface
-	hydra identity-server4 instagram kakao keycloak kinde line linkedin logto loops mailchimp mailgun mailru
-	mastodon mattermost medium microsoft-entra-id naver netlify netsuite nextcloud nodemailer notion okta
-	onelogin osso osu passage passkey patreon ping-id pinterest pipedrive postmark reddit resend roblox
-	salesforce sendgrid simplelogin slack spotify strava threads tiktok todoist trakt twitch twitter
-	united-effects vipps vk webauthn webex wechat wikimedia wordpress workos yandex zitadel zoho zoom`)
+// mailProviders are the ids of NextAuth's services that mail links. Here a mail
+// server does so.
+var mailProviders = []string{"forwardemail", "loops", "mailgun", "nodemailer", "postmark", "resend", "sendgrid"}
 
 // provider parses:
 //
@@ -97,6 +87,7 @@ var nextAuthProviders = strings.Fields(`
 //	    pushed_authorization auto|required|off
 //	    id_token_alg  <alg>...
 //	    id_token_key  <pem> [<kid>]
+//	    setting       <name> <value>
 //	    profile       id|name|email|image <claim path>...
 //	    param         <name> <value>
 //	    form_action   <origin>...
@@ -153,7 +144,7 @@ func (p *parser) noIssuer(added *Provider) error {
 	if added.Issuer == "" || !added.FixedIssuer() {
 		return nil
 	}
-	return p.Errf("provider '%s' takes no issuer; for GitHub Enterprise use provider oauth2", added.Preset)
+	return p.Errf("provider '%s' %s", added.Preset, added.NoIssuer())
 }
 
 // guest hands the block to the guest module, from its opening brace on.
@@ -172,14 +163,15 @@ func (p *parser) guest(added *Provider) error {
 var providerWords = []string{
 	"name", "client_id", "client_secret", "issuer", "authorization", "token", "userinfo", "jwks",
 	"scope", "checks", "client_auth", "client_assertion_audience", "response_mode", "pushed_authorization",
-	"id_token_alg", "id_token_key", "profile", "param", "form_action", "allow_email_linking", "timeout",
+	"id_token_alg", "id_token_key", "profile", "param", "form_action", "setting",
+	"allow_email_linking", "timeout",
 }
 
 func (p *parser) providerBlock(to *Provider) error {
 	seen := make(map[string]bool)
 	for nesting := p.Nesting(); p.NextBlock(nesting); {
 		name := p.Val()
-		if seen[name] && name != "profile" && name != "param" {
+		if seen[name] && name != "profile" && name != "param" && name != "setting" {
 			return p.Errf("'%s' is set twice for provider '%s': keep one", name, to.id())
 		}
 		seen[name] = true
@@ -231,6 +223,8 @@ func (p *parser) providerWord(name string, to *Provider) error {
 		return p.profile(to)
 	case "param":
 		return p.param(&to.Params)
+	case "setting":
+		return p.setting(to)
 	case "form_action":
 		return p.arguments(&to.FormAction)
 	case "allow_email_linking":
@@ -335,6 +329,28 @@ func (p *parser) profile(to *Provider) error {
 	}
 	to.Profile[args[0]] = args[1:]
 	return p.noBlock("profile")
+}
+
+// setting is what one service needs to know besides what all do.
+func (p *parser) setting(to *Provider) error {
+	args := p.RemainingArgs()
+	if len(args) != 2 {
+		return p.Errf("'setting' takes a name and a value")
+	}
+	known := to.SettingNames()
+	switch {
+	case len(known) == 0:
+		return p.Errf("provider '%s' has no 'setting'", to.Preset)
+	case !slices.Contains(known, args[0]):
+		return p.Errf("unrecognized setting '%s'%s", args[0], didYouMean(args[0], known))
+	case to.Settings[args[0]] != "":
+		return p.Errf("'setting %s' is set twice: keep one", args[0])
+	}
+	if to.Settings == nil {
+		to.Settings = make(map[string]string)
+	}
+	to.Settings[args[0]] = args[1]
+	return p.noBlock("setting")
 }
 
 func (p *parser) param(to *map[string]string) error {

@@ -84,7 +84,7 @@ func TestJSONMistakes(t *testing.T) {
 		{ok + `, "pages": {"signin": "/x"}`, `json: unknown field "signin"`},
 		{`"providers": [{"preset": "dev", "module": {"persona": []}}]`, `json: unknown field "persona"`},
 		{`"providers": [{"preset": "gihub"}]`, `caddyauth: unknown provider 'gihub', did you mean 'github'?`},
-		{`"providers": [{"preset": "gitlab"}]`, `caddyauth: provider 'gitlab' is not available in this version of caddyauth`},
+		{`"providers": [{"preset": "sendgrid"}]`, `caddyauth: provider 'sendgrid' mails links`},
 		{`"providers": [{}]`, `caddyauth: unknown provider ''`},
 		{`"providers": [{"preset": "dev"}, {"preset": "dev"}]`, `caddyauth: provider id 'dev' is used twice`},
 		{ok + `, "session": {"strategy": "cookie"}`, `caddyauth: session strategy "cookie": it is jwt or database`},

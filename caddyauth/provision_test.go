@@ -131,6 +131,19 @@ var refusals = []refusal{
 		"anyone with a Google account could sign in: add 'allow user ...', 'allow email ...' or 'allow any'"}},
 	{"GitHub's issuer from the environment", github + "allow any", map[string]string{"AUTH_GITHUB_ISSUER": "https://ghe.example.com"}, []string{
 		"provider github: it takes no issuer; for GitHub Enterprise use provider oauth2"}},
+	{"allow missing, any tenant of Microsoft", "provider microsoft-entra-id {\nclient_id a\nclient_secret b\n}", nil, []string{
+		"anyone with a Microsoft Entra ID account could sign in: add 'allow user ...', 'allow email ...' or 'allow any'"}},
+	{"allow missing, Microsoft's private accounts by oidc", "provider oidc https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0 {\nclient_id a\nclient_secret b\n}", nil, []string{
+		"anyone with an Azure Active Directory account could sign in: add 'allow user ...', 'allow email ...' or 'allow any'"}},
+	{"allow missing, gitlab.com", "provider gitlab https://GitLab.com/ {\nclient_id a\nclient_secret b\n}", nil, []string{
+		"anyone with a GitLab account could sign in: add 'allow user ...', 'allow email ...' or 'allow any'"}},
+	{"settings of services missing", "provider bungie {\nclient_id a\nclient_secret b\n}\nprovider netsuite {\nclient_id a\nclient_secret b\nsetting account_id {env.NOT_SET}\nuserinfo https://1.restlets.api.netsuite.com/me\n}\nallow any", nil, []string{
+		"provider bungie: AUTH_BUNGIE_API_KEY" + environment + "setting api_key {env.MY_NAME}",
+		"provider netsuite: setting account_id: evaluated placeholder {env.NOT_SET} is empty (is the variable set in Caddy's own environment?)"}},
+	{"userinfo of NetSuite missing", "provider netsuite {\nclient_id a\nclient_secret b\n}\nallow any", map[string]string{"AUTH_NETSUITE_ACCOUNT_ID": "1234567"}, []string{
+		"provider netsuite: it needs: userinfo https://..., as the service has none that fits all"}},
+	{"issuer of Mattermost missing", "provider mattermost {\nclient_id a\nclient_secret b\n}\nallow any", nil, []string{
+		"provider mattermost: AUTH_MATTERMOST_ISSUER" + environment + "issuer https://..."}},
 	{"deny only", github + "deny user mallory", nil, []string{
 		"anyone with a GitHub account could sign in: add 'allow user ...', 'allow email ...' or 'allow any'"}},
 

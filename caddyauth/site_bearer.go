@@ -138,7 +138,7 @@ func (s *site) standalone(name, jwks string) (provider.TokenIssuer, error) {
 	}
 	unscoped := slices.ContainsFunc(s.config.Allow, func(r *Rule) bool { return r.scope() == "" })
 	if who, public := (&provider.Config{Preset: "oidc", Issuer: name}).Public(); public && !unscoped {
-		return nil, fmt.Errorf("issuer %s: anyone with a %s account could get a token: add 'allow user ...', 'allow email ...' or 'allow any'", name, who)
+		return nil, fmt.Errorf("issuer %s: anyone with %s account could get a token: add 'allow user ...', 'allow email ...' or 'allow any'", name, withArticle(who))
 	}
 	return own, nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -113,6 +114,11 @@ func completeProvider(c *provider.Config) (*provider.Config, error) {
 		}
 		*f.value = value
 	}
+	settings, err := completeSettings(c)
+	if err != nil {
+		errs = append(errs, err)
+	}
+	done.Settings = settings
 	for _, f := range []struct {
 		name  string
 		value *string
@@ -143,6 +149,30 @@ func completeProvider(c *provider.Config) (*provider.Config, error) {
 	return &done, errors.Join(errs...)
 }
 
+// completeSettings does the same for the settings that the service has of its own.
+func completeSettings(c *provider.Config) (map[string]string, error) {
+	done := maps.Clone(c.Settings)
+	var errs []error
+	for _, name := range c.SettingNames() {
+		value, err := resolve(done[name])
+		if err != nil {
+			errs = append(errs, fmt.Errorf("provider %s: setting %s: %w", c.ProviderID(), name, err))
+			value = "unresolved"
+		}
+		if value == "" {
+			value = os.Getenv(provider.EnvSetting(c.ProviderID(), name))
+		}
+		if value == "" {
+			continue
+		}
+		if done == nil {
+			done = make(map[string]string)
+		}
+		done[name] = value
+	}
+	return done, errors.Join(errs...)
+}
+
 // withoutKeys takes the keys out of a configuration that one of them could not be
 // had for, so that nothing else is said to be wrong with it.
 func withoutKeys(c *provider.Config) {
@@ -165,10 +195,18 @@ func (s *site) demandAllow() error {
 			return errors.New("anyone with a mail address could sign in: add 'allow domain ...', 'allow email ...' or 'allow any'")
 		}
 		if name, public := p.anybody(); public {
-			return fmt.Errorf("anyone with a %s account could sign in: add 'allow user ...', 'allow email ...' or 'allow any'", name)
+			return fmt.Errorf("anyone with %s account could sign in: add 'allow user ...', 'allow email ...' or 'allow any'", withArticle(name))
 		}
 	}
 	return nil
+}
+
+// withArticle is a name behind "a" or "an".
+func withArticle(name string) string {
+	if strings.ContainsAny(name[:1], "AEIOUaeiou") {
+		return "an " + name
+	}
+	return "a " + name
 }
 
 // anybody reports whether anybody can get an account at the provider, and what

@@ -38,7 +38,16 @@ func (p *oauthProvider) AuthorizationURL(ctx context.Context, r AuthorizationReq
 			}
 		}
 	}
+	for from, to := range p.preset.Rename {
+		if v, ok := q[from]; ok {
+			delete(q, from)
+			q[to] = v
+		}
+	}
 	endpoint.RawQuery = q.encode()
+	if p.preset.authorize != nil {
+		p.preset.authorize(endpoint, q)
+	}
 	return endpoint.String(), nil
 }
 

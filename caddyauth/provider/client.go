@@ -141,6 +141,11 @@ func get(ctx context.Context, c *http.Client, url, bearer string) (body []byte, 
 	if bearer != "" {
 		req.Header.Set("Authorization", "Bearer "+bearer)
 	}
+	return send(c, req)
+}
+
+// send makes a call and returns what a status of 200 comes with.
+func send(c *http.Client, req *http.Request) (body []byte, mediaType string, err error) {
 	resp, err := c.Do(req)
 	if err != nil {
 		return nil, "", err

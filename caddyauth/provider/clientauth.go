@@ -50,7 +50,7 @@ func (c *Config) clientAuth() string {
 		byKey = clientAuthKeyJWT
 	}
 	if p := presets[c.Preset]; p != nil {
-		preset = p.clientAuth
+		preset = p.ClientAuth
 	}
 	return cmp.Or(c.ClientAuth, preset, byKey)
 }
@@ -126,7 +126,8 @@ func (p *oauthProvider) assertion(m *metadata) (string, error) {
 // the client. x/oauth2 is told of no client, so that it leaves that alone.
 func (p *oauthProvider) tokenClient(m *metadata) (*oauth2.Config, *http.Client, *tokenTransport) {
 	transport := &tokenTransport{
-		next:         p.client.Transport,
+		next:         p.tokenQuirks(p.client.Transport),
+		tidy:         p.preset.tokenAnswer,
 		authenticate: func(form url.Values, header http.Header) error { return p.authenticate(m, form, header) },
 	}
 	client := *p.client

@@ -16,9 +16,10 @@ import (
 // the claim `preferred_username` with oidc and keycloak. Where people may rename
 // themselves, such rules should name the account id instead.
 type Config struct {
-	// The preset (`github`, `google`, `keycloak`), or `oidc` for any issuer that
-	// supports OpenID Connect discovery, or `oauth2` for an OAuth 2.0 server
-	// whose endpoints are given below. Required.
+	// The preset, such as `github`, `google` or `keycloak` (`caddy auth providers`
+	// lists them), or `oidc` for any issuer that supports OpenID Connect discovery,
+	// or `oauth2` for an OAuth 2.0 server whose endpoints are given below.
+	// Required.
 	Preset string `json:"preset,omitempty"`
 
 	// The id in the provider's URLs, among them the callback URL to register:
@@ -116,9 +117,14 @@ type Config struct {
 	IDTokenAlg []string `json:"id_token_alg,omitempty"`
 
 	// Where the user's `id`, `name`, `email` and `image` are found: for each a
-	// list of claim paths, of which the first that exists is taken. Default: the
-	// preset's.
+	// list of claim paths, of which the first that exists is taken. `emails[0]` is
+	// the first of a list. Default: the preset's.
 	Profile map[string][]string `json:"profile,omitempty"`
+
+	// What the service needs to know of its client besides id and secret, such as
+	// `team_id` and `key_id` for apple. Default: the environment variables
+	// `AUTH_<ID>_<NAME>`.
+	Settings map[string]string `json:"settings,omitempty"`
 
 	// Further parameters of the authorization request, such as `prompt`. They are
 	// defaults: a client of the REST API may ask for others with the query of

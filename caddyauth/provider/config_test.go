@@ -111,8 +111,9 @@ func TestConfigErrors(t *testing.T) {
 
 func TestUnknownPreset(t *testing.T) {
 	for id, want := range map[string]string{
-		"gihub":    "unknown provider 'gihub', did you mean 'github'? For any OIDC issuer use: provider oidc https://...",
-		"linkedin": "unknown provider 'linkedin': known are github, google, keycloak, oauth2, oidc. For any OIDC issuer use: provider oidc https://...",
+		"gihub":   "unknown provider 'gihub', did you mean 'github'? For any OIDC issuer use: provider oidc https://...",
+		"acme":    "unknown provider 'acme': 'caddy auth providers' lists those that are known. For any OIDC issuer use: provider oidc https://...",
+		"linkdin": "unknown provider 'linkdin', did you mean 'linkedin'? For any OIDC issuer use: provider oidc https://...",
 	} {
 		if _, err := New(Config{Preset: id}, Options{}); err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)
@@ -160,6 +161,19 @@ func TestPublic(t *testing.T) {
 		{Config{Preset: "oidc", Issuer: "https://github.com/login/oauth"}, "GitHub"},
 		{Config{Preset: "oidc", Issuer: google + ".example.com"}, ""},
 		{Config{Preset: "oidc"}, ""},
+		{Config{Preset: "gitlab"}, "GitLab"},
+		{Config{Preset: "gitlab", Issuer: "https://GitLab.com/"}, "GitLab"},
+		{Config{Preset: "gitlab", Issuer: "https://git.example.com"}, ""},
+		{Config{Preset: "oidc", Issuer: "https://gitlab.com"}, "GitLab"},
+		{Config{Preset: "microsoft-entra-id"}, "Microsoft Entra ID"},
+		{Config{Preset: "microsoft-entra-id", Issuer: "https://login.microsoftonline.com/organizations/v2.0"}, "Microsoft Entra ID"},
+		{Config{Preset: "azure-ad", Issuer: "https://login.microsoftonline.com/11111111-2222-4333-8444-555555555555/v2.0"}, ""},
+		{Config{Preset: "keycloak", Issuer: "https://login.microsoftonline.com/consumers/v2.0"}, "Azure Active Directory"},
+		{Config{Preset: "salesforce", Issuer: "https://test.salesforce.com"}, "Salesforce"},
+		{Config{Preset: "salesforce", Issuer: "https://acme.my.salesforce.com"}, ""},
+		{Config{Preset: "zoho", Issuer: "https://accounts.zoho.eu"}, "Zoho"},
+		{Config{Preset: "mastodon", Issuer: "https://mastodon.example"}, "Mastodon"},
+		{Config{Preset: "mattermost", Issuer: "https://chat.example.com"}, ""},
 		{Config{Preset: "oauth2"}, ""},
 		{Config{Preset: "credentials"}, ""},
 	} {

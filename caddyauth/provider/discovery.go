@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -49,22 +50,45 @@ type logoutSupport struct {
 	FrontchannelSession bool `json:"frontchannel_logout_session_supported"`
 }
 
-// discoveryClaims are the members that go-oidc does not keep.
-type discoveryClaims struct {
-	Algs        []string `json:"id_token_signing_alg_values_supported"`
-	AuthMethods []string `json:"token_endpoint_auth_methods_supported"`
-	AuthAlgs    []string `json:"token_endpoint_auth_signing_alg_values_supported"`
-	PAR         string   `json:"pushed_authorization_request_endpoint"`
-	RequirePAR  bool     `json:"require_pushed_authorization_requests"`
-	IssParam    bool     `json:"authorization_response_iss_parameter_supported"`
-	EndSession  string   `json:"end_session_endpoint"`
+// discoveryDocument is what is read of a discovery document.
+type discoveryDocument struct {
+	Issuer        string   `json:"issuer"`
+	Authorization string   `json:"authorization_endpoint"`
+	Token         string   `json:"token_endpoint"`
+	Userinfo      string   `json:"userinfo_endpoint"`
+	JWKS          string   `json:"jwks_uri"`
+	Algs          []string `json:"id_token_signing_alg_values_supported"`
+	AuthMethods   []string `json:"token_endpoint_auth_methods_supported"`
+	AuthAlgs      []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	PAR           string   `json:"pushed_authorization_request_endpoint"`
+	RequirePAR    bool     `json:"require_pushed_authorization_requests"`
+	IssParam      bool     `json:"authorization_response_iss_parameter_supported"`
+	EndSession    string   `json:"end_session_endpoint"`
+}
+
+func (d *discoveryDocument) metadata() *metadata {
+	return &metadata{
+		issuer: d.Issuer, authorization: d.Authorization, token: d.Token, userinfo: d.Userinfo, jwks: d.JWKS,
+		algs: d.Algs, authMethods: d.AuthMethods, assertionAlgs: d.AuthAlgs, par: d.PAR, requirePAR: d.RequirePAR, issParam: d.IssParam,
+		endSession: d.EndSession,
+	}
 }
 
 // discover fetches and checks the discovery document of an issuer (OpenID
 // Connect Discovery 4). Its errors, which are logged and kept, quote what is
 // wrong with the document at no great length.
-func discover(ctx context.Context, client *http.Client, issuer string) (*metadata, error) {
-	m, err := fetchMetadata(ctx, client, issuer)
+//
+// Where same is not nil it says whether what the document states may be the issuer.
+func discover(ctx context.Context, client *http.Client, issuer string, same func(configured, stated string) bool) (*metadata, error) {
+	var (
+		m   *metadata
+		err error
+	)
+	if same == nil {
+		m, err = fetchMetadata(ctx, client, issuer)
+	} else {
+		m, err = fetchStated(ctx, client, issuer, same)
+	}
 	if err == nil {
 		err = m.check()
 	}
@@ -85,41 +109,44 @@ func fetchMetadata(ctx context.Context, client *http.Client, issuer string) (*me
 	op, err := oidc.NewProvider(oidc.ClientContext(ctx, &strict), issuer)
 	if err != nil {
 		if mismatch, ok := errors.AsType[*oidc.IssuerMismatchError](err); ok {
-			return nil, &Error{Reason: ReasonIssuer, Err: fmt.Errorf(
-				"the discovery document is that of %q, but the issuer is configured as %q; they must be the same to the letter", clip(mismatch.Discovered), issuer)}
+			return nil, otherIssuer(mismatch.Discovered, issuer)
 		}
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
 		return nil, fmt.Errorf("discovery at %s: %w", issuer, err)
 	}
-	var extra discoveryClaims
-	if err := op.Claims(&extra); err != nil {
+	var d discoveryDocument
+	if err := op.Claims(&d); err != nil {
 		return nil, fmt.Errorf("discovery at %s: %w", issuer, err)
 	}
-	var jwks struct {
-		URL string `json:"jwks_uri"`
-	}
-	if err := op.Claims(&jwks); err != nil {
+	m := d.metadata()
+	_ = op.Claims(&m.leaving) // for people to read; nobody is kept from signing in for it
+	return m, nil
+}
+
+// fetchStated fetches the document of a service that may call itself otherwise
+// than it is configured, which go-oidc cannot be told.
+func fetchStated(ctx context.Context, client *http.Client, issuer string, same func(configured, stated string) bool) (*metadata, error) {
+	body, _, err := get(ctx, client, strings.TrimRight(issuer, "/")+"/.well-known/openid-configuration", "")
+	if err != nil {
 		return nil, fmt.Errorf("discovery at %s: %w", issuer, err)
 	}
-	var leaving logoutSupport
-	_ = op.Claims(&leaving) // for people to read; nobody is kept from signing in for it
-	return &metadata{
-		issuer:        issuer,
-		authorization: op.Endpoint().AuthURL,
-		token:         op.Endpoint().TokenURL,
-		userinfo:      op.UserInfoEndpoint(),
-		jwks:          jwks.URL,
-		algs:          extra.Algs,
-		authMethods:   extra.AuthMethods,
-		assertionAlgs: extra.AuthAlgs,
-		par:           extra.PAR,
-		requirePAR:    extra.RequirePAR,
-		issParam:      extra.IssParam,
-		endSession:    extra.EndSession,
-		leaving:       leaving,
-	}, nil
+	var d discoveryDocument
+	if err := decodeStrict(body, &d); err != nil {
+		return nil, fmt.Errorf("discovery at %s: %w", issuer, err)
+	}
+	if !same(issuer, d.Issuer) {
+		return nil, otherIssuer(d.Issuer, issuer)
+	}
+	m := d.metadata()
+	_ = json.Unmarshal(body, &m.leaving)
+	return m, nil
+}
+
+func otherIssuer(stated, configured string) error {
+	return &Error{Reason: ReasonIssuer, Err: fmt.Errorf(
+		"the discovery document is that of %q, but the issuer is configured as %q; they must be the same to the letter", clip(stated), configured)}
 }
 
 // check refuses endpoints that a tampered or careless document may name. An

@@ -15,7 +15,7 @@ func (p *oauthProvider) metadata(ctx context.Context) (*metadata, error) {
 	if !p.preset.oidc || p.selfContained() {
 		return &p.static, nil
 	}
-	found, err := p.cache.forIssuer(p.cfg.Issuer).get(ctx, p.discovery())
+	found, err := p.cache.forIssuer(p.discoveryKey()).get(ctx, p.discovery())
 	if err != nil {
 		return nil, failure(ctx, ReasonDiscovery, err)
 	}
@@ -40,7 +40,7 @@ func (p *oauthProvider) selfContained() bool {
 
 func (p *oauthProvider) discovery() fetcher[*metadata] {
 	return fetcher[*metadata]{now: p.now, timeout: time.Duration(p.cfg.Timeout), fetch: func(ctx context.Context) (*metadata, error) {
-		m, err := discover(ctx, p.client, p.cfg.Issuer)
+		m, err := discover(ctx, p.client, p.cfg.Issuer, p.preset.issuer)
 		if err != nil {
 			p.log.Warn("discovery failed", zap.String("provider", p.info.ID), zap.Error(err))
 		}
@@ -54,7 +54,7 @@ func (p *oauthProvider) signingKeys(url string) fetcher[[]jose.JSONWebKey] {
 	return fetcher[[]jose.JSONWebKey]{now: p.now, timeout: time.Duration(p.cfg.Timeout), fetch: func(ctx context.Context) ([]jose.JSONWebKey, error) {
 		keys, err := fetchKeys(ctx, p.client, url)
 		if err != nil {
-			p.cache.forIssuer(p.cfg.Issuer).expire()
+			p.cache.forIssuer(p.discoveryKey()).expire()
 			p.log.Warn("the signing keys could not be fetched", zap.String("provider", p.info.ID), zap.Error(err))
 		}
 		return keys, err
@@ -66,7 +66,7 @@ func (p *oauthProvider) Down() (Outage, bool) {
 	if !p.preset.oidc || p.selfContained() {
 		return Outage{}, false
 	}
-	since, retry, err := p.cache.forIssuer(p.cfg.Issuer).down(p.now())
+	since, retry, err := p.cache.forIssuer(p.discoveryKey()).down(p.now())
 	if err == nil {
 		return Outage{}, false
 	}
@@ -76,6 +76,15 @@ func (p *oauthProvider) Down() (Outage, bool) {
 // Warm begins discovery in the background.
 func (p *oauthProvider) Warm() {
 	if p.preset.oidc && !p.selfContained() {
-		p.cache.forIssuer(p.cfg.Issuer).warm(p.discovery())
+		p.cache.forIssuer(p.discoveryKey()).warm(p.discovery())
 	}
+}
+
+// discoveryKey is what metadata is cached under. What a preset takes for an
+// issuer's own may be refused elsewhere.
+func (p *oauthProvider) discoveryKey() string {
+	if p.preset.issuer != nil {
+		return p.preset.ID + " " + p.cfg.Issuer
+	}
+	return p.cfg.Issuer
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -28,7 +29,7 @@ func (p *oauthProvider) Exchange(ctx context.Context, r CallbackRequest) (*Ident
 	if err != nil {
 		return nil, err
 	}
-	s := &signIn{p: p, metadata: m, tokens: t}
+	s := &signIn{p: p, metadata: m, tokens: t, params: r.Params}
 	if p.preset.oidc {
 		if s.profile, err = p.idTokenClaims(ctx, m, t, r.Nonce); err != nil {
 			return nil, err
@@ -40,6 +41,11 @@ func (p *oauthProvider) Exchange(ctx context.Context, r CallbackRequest) (*Ident
 	}
 	if err := s.userinfo(ctx); err != nil {
 		return nil, err
+	}
+	if enrich := p.preset.enrich; enrich != nil {
+		if err := enrich(ctx, s); err != nil {
+			return nil, failure(ctx, ReasonUserinfo, err)
+		}
 	}
 	identity, err := s.identity()
 	if err != nil {
@@ -82,10 +88,18 @@ func (p *oauthProvider) checkIss(iss []string) error {
 	case len(iss) == 0:
 	case p.cfg.Issuer == "":
 		return &Error{Reason: ReasonIss, Err: errors.New("the callback has an iss parameter, but no issuer is configured to compare it with; write: issuer <iss>")}
-	case len(iss) != 1 || iss[0] != p.cfg.Issuer:
+	case len(iss) != 1 || !p.issuerIs(iss[0]):
 		return &Error{Reason: ReasonIss, Err: fmt.Errorf("the callback is from %q instead of %q", clip(iss[0]), p.cfg.Issuer)}
 	}
 	return nil
+}
+
+// issuerIs reports whether what calls itself so is the issuer asked.
+func (p *oauthProvider) issuerIs(iss string) bool {
+	if same := p.preset.issuer; same != nil {
+		return same(p.cfg.Issuer, iss)
+	}
+	return iss == p.cfg.Issuer
 }
 
 // checkCallback is what can be checked before anything is sent: that the answer
@@ -130,9 +144,13 @@ func (p *oauthProvider) idTokenCheck(m *metadata, t *tokens, nonce string) (*idT
 		return nil, &Error{Reason: ReasonDiscovery, Err: errors.New("the provider offers no asymmetric signature algorithm")}
 	}
 	maxAge, _ := strconv.Atoi(cmp.Or(p.cfg.Params["max_age"], p.cfg.authorizationParams()["max_age"]))
+	keys := &keySet{cache: p.cache.forJWKS(m.jwks), fetch: p.signingKeys(m.jwks), algs: algs}
+	if slices.Contains(algs, hmacAlg) {
+		keys = &keySet{algs: algs, secret: []byte(p.cfg.ClientSecret)}
+	}
 	return &idTokenCheck{
-		issuer: p.cfg.Issuer, clientID: p.cfg.ClientID, algs: algs,
-		keys:        &keySet{cache: p.cache.forJWKS(m.jwks), fetch: p.signingKeys(m.jwks), algs: algs},
+		issuer: m.issuer, configured: p.cfg.Issuer, issuerFor: p.preset.tokenIssuer, clientID: p.cfg.ClientID, algs: algs,
+		keys:        keys,
 		nonce:       nonce,
 		accessToken: t.access,
 		maxAge:      time.Duration(max(maxAge, 0)) * time.Second,

@@ -33,7 +33,11 @@ const (
 
 // idTokenCheck is what an ID token must agree with.
 type idTokenCheck struct {
-	issuer      string
+	issuer     string
+	configured string
+	// issuerFor tells the issuer of this token where one issuer stands for many,
+	// nil elsewhere.
+	issuerFor   func(configured, stated string, claims map[string]any) (string, error)
 	clientID    string
 	algs        []string
 	keys        *keySet
@@ -116,7 +120,11 @@ func (c *idTokenCheck) parties(claims map[string]any) error {
 // issuedFor checks the issuer and the audience.
 func (c *idTokenCheck) issuedFor(claims map[string]any) error {
 	// go-oidc compared a claim that it found under any capitalization.
-	if iss := claims["iss"]; iss != c.issuer && !(c.issuer == googleIssuer && iss == googleIssuerBare) {
+	issuer, err := c.expectedIssuer(func() (map[string]any, error) { return claims, nil })
+	if err != nil {
+		return err
+	}
+	if iss := claims["iss"]; iss != issuer && !(issuer == googleIssuer && iss == googleIssuerBare) {
 		return errors.New("iss is missing or another issuer")
 	}
 	aud, err := audience(claims["aud"])
@@ -133,6 +141,20 @@ func (c *idTokenCheck) issuedFor(claims map[string]any) error {
 		return errors.New("aud has further clients and azp is missing")
 	}
 	return nil
+}
+
+// expectedIssuer is the issuer that the token must have. Where one stands for
+// many, the claims choose among them: first as they are read, for go-oidc to
+// compare, and again once they are verified. Nothing is fetched from it.
+func (c *idTokenCheck) expectedIssuer(read func() (map[string]any, error)) (string, error) {
+	if c.issuerFor == nil {
+		return c.issuer, nil
+	}
+	claims, err := read()
+	if err != nil {
+		return "", err
+	}
+	return c.issuerFor(c.configured, c.issuer, claims)
 }
 
 func audience(v any) ([]string, error) {

@@ -37,6 +37,8 @@ type keySet struct {
 	// floor is the least time between two fetches of the keys for the sake of such
 	// tokens, if it is longer than refetchFloor.
 	floor time.Duration
+	// secret is the one key if it is set, and algs are those of a MAC.
+	secret []byte
 
 	// unavailable is set if verification failed for want of keys. go-oidc
 	// renders the error of VerifySignature as text, so it is kept here.
@@ -58,6 +60,9 @@ func (s *keySet) VerifySignature(ctx context.Context, raw string) ([]byte, error
 	}
 	if len(jws.Signatures) != 1 {
 		return nil, errors.New("not exactly one signature")
+	}
+	if s.secret != nil {
+		return jws.Verify(s.secret)
 	}
 	keys, err := s.cache.get(ctx, s.fetch)
 	if err != nil {

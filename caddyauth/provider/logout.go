@@ -216,7 +216,11 @@ func checkLogoutType(raw string, algs []string) error {
 
 // signed verifies the signature, the issuer and the audience as far as go-oidc does.
 func (c *idTokenCheck) signed(ctx context.Context, raw string) (*oidc.IDToken, error) {
-	return oidc.NewVerifier(c.issuer, c.keys, &oidc.Config{
+	issuer, err := c.expectedIssuer(func() (map[string]any, error) { return unverified(raw) })
+	if err != nil {
+		return nil, err
+	}
+	return oidc.NewVerifier(issuer, c.keys, &oidc.Config{
 		ClientID:             c.clientID,
 		SupportedSigningAlgs: c.algs,
 		SkipExpiryCheck:      true, // times knows about tolerance and says more

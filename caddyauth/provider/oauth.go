@@ -82,18 +82,24 @@ func New(cfg Config, opt Options) (OAuth, error) {
 func (p *oauthProvider) complete() {
 	c, known := &p.cfg, p.preset
 	c.ID = c.ProviderID()
-	c.Issuer = cmp.Or(c.Issuer, known.issuer)
+	c.Issuer = known.fullIssuer(cmp.Or(c.Issuer, known.Issuer))
 	c.Timeout = cmp.Or(c.Timeout, Duration(DefaultTimeout))
 	if len(c.Scope) == 0 {
-		c.Scope = known.scope
+		c.Scope = known.Scope
 	}
 	if len(c.Checks) == 0 {
-		c.Checks = known.checks
+		c.Checks = known.Checks
+	}
+	if len(c.IDTokenAlg) == 0 {
+		c.IDTokenAlg = known.IDTokenAlg
+	}
+	if c.Userinfo == "" && known.AskUserinfo {
+		c.Userinfo = userinfoOn
 	}
 	c.ClientAuth = c.clientAuth()
-	c.ResponseMode = cmp.Or(c.ResponseMode, known.responseMode, responseModeQuery)
-	c.Profile = overlaid(known.profile, c.Profile)
-	c.Params = overlaid(known.params, c.Params)
+	c.ResponseMode = cmp.Or(c.ResponseMode, known.ResponseMode, responseModeQuery)
+	c.Profile = overlaid(known.Profile, c.Profile)
+	c.Params = overlaid(known.Params, c.Params)
 
 	p.checks = Checks{PKCE: true, State: true, Nonce: known.oidc}
 	if len(c.Checks) > 0 {
@@ -105,10 +111,10 @@ func (p *oauthProvider) complete() {
 	}
 	p.static = metadata{
 		issuer:        c.Issuer,
-		authorization: cmp.Or(c.authorizationURL(), known.authorization),
-		token:         cmp.Or(c.Token, known.token),
-		userinfo:      cmp.Or(c.userinfoURL(), known.userinfo),
-		jwks:          c.JWKS,
+		authorization: cmp.Or(c.authorizationURL(), p.endpoint(known.Authorization)),
+		token:         cmp.Or(c.Token, p.endpoint(known.Token)),
+		userinfo:      cmp.Or(c.userinfoURL(), p.endpoint(known.Userinfo)),
+		jwks:          cmp.Or(c.JWKS, p.endpoint(known.JWKS)),
 	}
 	_, public := c.Public()
 	p.info = Info{
@@ -144,11 +150,11 @@ func (p *oauthProvider) name() string {
 	case p.cfg.Name != "":
 		return p.cfg.Name
 	case p.cfg.Preset == presetOIDC:
-		return cmp.Or(hostOf(p.cfg.Issuer), p.preset.name)
+		return cmp.Or(hostOf(p.cfg.Issuer), p.preset.Name)
 	case p.cfg.Preset == presetOAuth2:
-		return cmp.Or(hostOf(p.cfg.authorizationURL()), p.preset.name)
+		return cmp.Or(hostOf(p.cfg.authorizationURL()), p.preset.Name)
 	}
-	return p.preset.name
+	return p.preset.Name
 }
 
 // userinfoURL is the URL in Config.Userinfo, if it is one.

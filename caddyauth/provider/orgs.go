@@ -24,7 +24,7 @@ const (
 // far as this package can find out.
 func (c *Config) HasOrgs() bool {
 	p := presets[c.Preset]
-	return p != nil && p.orgs != nil
+	return p != nil && (p.orgs != nil || len(p.Orgs) > 0)
 }
 
 // scopes are those to ask for. A scope that shows organizations is asked for only
@@ -40,36 +40,36 @@ func (p *oauthProvider) scopes() []string {
 // they cannot be found out fails the sign-in: a rule may shut somebody out by
 // them.
 func (s *signIn) organizations(ctx context.Context) ([]string, error) {
-	if !s.p.orgs || s.p.preset.orgs == nil {
+	if !s.p.orgs {
 		return nil, nil
 	}
-	found, err := s.p.preset.orgs(ctx, s)
-	if err != nil {
-		return nil, failure(ctx, ReasonUserinfo, fmt.Errorf("organizations: %w", err))
+	found := s.orgsIn(s.p.preset.Orgs)
+	if find := s.p.preset.orgs; find != nil {
+		var err error
+		if found, err = find(ctx, s); err != nil {
+			return nil, failure(ctx, ReasonUserinfo, fmt.Errorf("organizations: %w", err))
+		}
 	}
 	slices.Sort(found)
 	found = slices.Compact(found)
 	return slices.DeleteFunc(found, func(o string) bool { return o == "" || len(o) > maxOrg }), nil
 }
 
-// orgsIn returns what finds organizations in the first of the claims that is
-// there. GitLab's ID token has the groups that one is a direct member of, its
+// orgsIn finds organizations in the first of the claims that is there. GitLab's ID token has the groups that one is a direct member of, its
 // userinfo all of them, subgroups as paths. An object has them as names of its
 // members, as Keycloak's claim organization may.
-func orgsIn(claims ...string) func(context.Context, *signIn) ([]string, error) {
-	return func(_ context.Context, s *signIn) ([]string, error) {
-		for _, name := range claims {
-			v, ok := s.profile[name]
-			if !ok {
-				continue
-			}
-			if object, ok := v.(map[string]any); ok {
-				return slices.Collect(maps.Keys(object)), nil
-			}
-			return slices.Clone(claim.Strings(v)), nil
+func (s *signIn) orgsIn(claims []string) []string {
+	for _, name := range claims {
+		v, ok := s.profile[name]
+		if !ok {
+			continue
 		}
-		return nil, nil
+		if object, ok := v.(map[string]any); ok {
+			return slices.Collect(maps.Keys(object))
+		}
+		return slices.Clone(claim.Strings(v))
 	}
+	return nil
 }
 
 // githubOrgScopes are those that show organizations and teams.

@@ -150,9 +150,6 @@ func TestInfo(t *testing.T) {
 			t.Errorf("got %+v, want %+v", got, tc.want)
 		}
 	}
-	if got, want := Presets(), []string{"github", "google", "keycloak", "oauth2", "oidc"}; !slices.Equal(got, want) {
-		t.Errorf("Presets() = %v", got)
-	}
 }
 
 func equalInfo(a, b Info) bool {

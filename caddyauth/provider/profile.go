@@ -2,6 +2,7 @@ package provider
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -49,17 +50,26 @@ func (s *signIn) identity() (*Identity, error) {
 	if s.p.preset.oidc {
 		out.Account.IDToken = s.tokens.id // verified
 	}
-	for _, name := range s.p.preset.login {
-		if login, ok := claim.Text(s.profile[name]); ok && login != "" && len(login) <= maxID {
-			out.Login = login
-			break
-		}
-	}
+	out.Login = s.login()
 	if t, ok := numericDate(s.profile["auth_time"]); ok {
 		out.AuthTime = t
 	}
 	s.vouch(out)
 	return out, nil
+}
+
+// login is the account's name at the service, empty if it has none that fits.
+func (s *signIn) login() string {
+	if find := s.p.preset.login; find != nil {
+		return find(s)
+	}
+	for _, path := range s.p.preset.Login {
+		v, _ := s.value(path)
+		if login, ok := claim.Text(v); ok && login != "" && len(login) <= maxID {
+			return login
+		}
+	}
+	return ""
 }
 
 // vouch fills in what the provider vouches for.
@@ -68,13 +78,11 @@ func (s *signIn) vouch(out *Identity) {
 	if !ok || email == "" {
 		return
 	}
-	verified := s.p.preset.oidc && claim.True(s.profile["email_verified"])
-	if s.verified != nil {
-		verified = *s.verified
-	}
-	// What is vouched for is the claim email. An address that a mapping takes
-	// from elsewhere may be anything the account's owner typed.
-	about, _ := s.profile["email"].(string)
+	// What is vouched for is one claim. An address that a mapping takes from
+	// elsewhere may be anything the account's owner typed.
+	v, verified := s.vouchedFor()
+	found, _ := s.value(v.Address)
+	about, _ := found.(string)
 	// Letters beyond ASCII may become ASCII in lower case (U+0130, U+212A): the
 	// address is then another than the one vouched for.
 	if !verified || strings.ToLower(about) != email || isASCII(email) && !isASCII(about) {
@@ -87,6 +95,28 @@ func (s *signIn) vouch(out *Identity) {
 	}
 }
 
+// standardVouched is what email_verified is about (Core 5.1).
+var standardVouched = vouched{Address: "email", If: []string{"email_verified"}}
+
+// vouchedFor is where the address is that the service vouches for, if it does so
+// for this person.
+func (s *signIn) vouchedFor() (vouched, bool) {
+	if s.verified != nil {
+		return standardVouched, *s.verified
+	}
+	v := s.p.preset.Vouched
+	switch {
+	case v == nil && !s.p.preset.oidc:
+		return standardVouched, false
+	case v == nil:
+		v = &standardVouched
+	}
+	return *v, !slices.ContainsFunc(v.If, func(path string) bool {
+		said, _ := s.value(path)
+		return !claim.True(said)
+	})
+}
+
 func isASCII(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }
@@ -96,7 +126,7 @@ func isASCII(s string) bool {
 func (s *signIn) field(name string, most int) Text {
 	var out Text
 	for _, path := range s.p.cfg.Profile[name] {
-		v, exists := claim.Lookup(s.profile, path)
+		v, exists := s.text(path)
 		switch {
 		case !exists:
 			out = Text{}

@@ -136,7 +136,7 @@ func (p *oauthProvider) redeemRefresh(ctx context.Context, m *metadata, token st
 	if err != nil {
 		return nil, p.tokenError(ctx, m, err, token)
 	}
-	return p.readTokens(t, transport.date)
+	return p.readTokens(t, transport)
 }
 
 // checkRefreshed checks an ID token that came with a refresh (Core 12.2): as that

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"mime"
 	"net/http"
@@ -16,12 +17,16 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/claim"
 )
 
 // tokens is a checked token response (RFC 6749 5.1).
 type tokens struct {
 	access, refresh, id, kind, scope string
 	expiresAt                        int64
+	// raw is the response without the tokens themselves.
+	raw map[string]any
 	// date is the provider's Date header.
 	date time.Time
 }
@@ -39,7 +44,7 @@ func (p *oauthProvider) redeem(ctx context.Context, m *metadata, r CallbackReque
 	if err != nil {
 		return nil, p.tokenError(ctx, m, err, code, r.CodeVerifier)
 	}
-	return p.readTokens(t, transport.date)
+	return p.readTokens(t, transport)
 }
 
 // tokenError keeps of a failed exchange what helps and may be logged.
@@ -86,16 +91,19 @@ var clientErrors = []string{"invalid_client", "unauthorized_client", "incorrect_
 
 // readTokens checks the response. A token of another type than bearer, such as
 // DPoP, could not be used as one (RFC 6749 7.1).
-func (p *oauthProvider) readTokens(t *oauth2.Token, date time.Time) (*tokens, error) {
+func (p *oauthProvider) readTokens(t *oauth2.Token, from *tokenTransport) (*tokens, error) {
 	text := func(name string) string {
 		s, _ := t.Extra(name).(string)
 		return s
 	}
 	out := &tokens{
 		access: t.AccessToken, refresh: t.RefreshToken, id: text("id_token"),
-		kind: t.TokenType, scope: text("scope"), date: date,
+		kind: t.TokenType, scope: text("scope"), date: from.date, raw: from.answer,
 	}
-	if !strings.EqualFold(t.TokenType, "bearer") {
+	if out.kind == "" && p.lenient() {
+		out.kind = "bearer"
+	}
+	if !strings.EqualFold(out.kind, "bearer") {
 		return nil, &Error{Reason: ReasonTokenResponse, Err: fmt.Errorf("token_type is %q instead of bearer", clip(t.TokenType))}
 	}
 	if t.ExpiresIn > 0 {
@@ -111,7 +119,10 @@ func (p *oauthProvider) readTokens(t *oauth2.Token, date time.Time) (*tokens, er
 type tokenTransport struct {
 	next         http.RoundTripper
 	authenticate func(url.Values, http.Header) error
-	date         time.Time
+	// tidy is what a preset does to the response beforehand, nil for nothing.
+	tidy   func(answer map[string]any)
+	date   time.Time
+	answer map[string]any // without the tokens themselves
 }
 
 func (t *tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -131,7 +142,12 @@ func (t *tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if m, ok := tokenObject(body, resp.Header.Get("Content-Type")); ok {
+		if t.tidy != nil {
+			t.tidy(m)
+		}
 		tidyExpiry(m)
+		tidyScope(m)
+		t.answer = withoutTokens(m)
 		if body, err = json.Marshal(m); err != nil {
 			return nil, err
 		}
@@ -181,6 +197,27 @@ func tidyExpiry(m map[string]any) {
 	}
 	m["expires_in"] = int64(seconds)
 }
+
+// tidyScope joins a list of scopes, as Twitch sends it, with spaces (RFC 6749 3.3).
+func tidyScope(m map[string]any) {
+	if list, ok := m["scope"].([]any); ok {
+		m["scope"] = strings.Join(claim.Strings(list), " ")
+	}
+}
+
+// withoutTokens is what a profile may be read from: nothing that is a secret.
+func withoutTokens(m map[string]any) map[string]any {
+	rest := maps.Clone(m)
+	for _, name := range []string{"access_token", "refresh_token", "id_token"} {
+		delete(rest, name)
+	}
+	return rest
+}
+
+// lenient reports whether a response may come without token_type, though RFC
+// 6749 5.1 demands it: among the services of the catalogue that do not speak
+// OpenID Connect, many forget it, and none has tokens of another type.
+func (p *oauthProvider) lenient() bool { return !p.preset.oidc && p.preset.ID != presetOAuth2 }
 
 func hostOf(raw string) string {
 	if u, err := url.Parse(raw); err == nil {

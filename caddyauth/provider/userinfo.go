@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -24,19 +25,27 @@ type signIn struct {
 	subject  string // of the ID token, empty without OpenID Connect
 	session  string // the claim sid of the same, empty if there is none
 	profile  map[string]any
-	verified *bool // set where the service tells about addresses elsewhere
+	verified *bool      // set where the service tells about addresses elsewhere
+	params   url.Values // of the callback
 }
 
 // userinfo adds the claims of the userinfo endpoint, if it is to be asked.
 func (s *signIn) userinfo(ctx context.Context) error {
-	url := s.metadata.userinfo
+	endpoint := s.metadata.userinfo
 	if s.p.preset.oidc && (s.p.cfg.Userinfo == "" || s.p.cfg.Userinfo == userinfoOff) {
 		return nil
 	}
-	if url == "" {
+	if strings.HasPrefix(s.p.preset.Source, tokensPrefix) && s.p.cfg.userinfoURL() == "" {
+		var err error
+		if s.profile, err = s.sourced(s.tokens.raw); err != nil {
+			return &Error{Reason: ReasonUserinfo, Err: err}
+		}
+		return nil
+	}
+	if endpoint == "" {
 		return &Error{Reason: ReasonUserinfo, Err: errors.New("the provider has no userinfo endpoint")}
 	}
-	claims, err := s.fetchUserinfo(ctx, url)
+	claims, err := s.fetchUserinfo(ctx, endpoint)
 	if err != nil {
 		return failure(ctx, ReasonUserinfo, fmt.Errorf("userinfo: %w", err))
 	}
@@ -50,17 +59,20 @@ func (s *signIn) userinfo(ctx context.Context) error {
 		maps.Copy(s.profile, claims)
 		return nil
 	}
-	s.profile = claims
-	if s.p.preset.enrich != nil {
-		return s.p.preset.enrich(ctx, s)
+	if s.profile, err = s.sourced(claims); err != nil {
+		return &Error{Reason: ReasonUserinfo, Err: err}
 	}
 	return nil
 }
 
-func (s *signIn) fetchUserinfo(ctx context.Context, url string) (map[string]any, error) {
-	body, mediaType, err := get(ctx, s.p.client, url, s.tokens.access)
+func (s *signIn) fetchUserinfo(ctx context.Context, endpoint string) (map[string]any, error) {
+	req, err := s.userinfoRequest(ctx, endpoint)
 	if err != nil {
 		return nil, err
+	}
+	body, mediaType, err := send(s.p.client, req)
+	if err != nil {
+		return nil, redacted(err)
 	}
 	switch {
 	case mediaType == "application/jwt":

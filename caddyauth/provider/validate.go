@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -25,8 +26,14 @@ type Environment struct {
 
 // EnvNames returns the names for a provider id: upper case, with _ for -.
 func EnvNames(id string) Environment {
-	stem := "AUTH_" + strings.ToUpper(strings.ReplaceAll(id, "-", "_")) + "_"
+	stem := EnvSetting(id, "")
 	return Environment{ID: stem + "ID", Secret: stem + "SECRET", SecretFile: stem + "SECRET_FILE", Issuer: stem + "ISSUER"}
+}
+
+// EnvSetting is the environment variable of a setting of a service: for api_key,
+// the one that ends with API_KEY.
+func EnvSetting(id, setting string) string {
+	return "AUTH_" + strings.ToUpper(strings.ReplaceAll(id, "-", "_")+"_"+setting)
 }
 
 // ProviderID returns the id that New will use.
@@ -37,8 +44,22 @@ func (c *Config) ProviderID() string {
 	return c.Preset
 }
 
-// Missing returns the settings among client_id, client_secret and issuer that
-// are needed but not set, which are those to look for in the environment.
+// settingPrefix is what Missing writes in front of the name of a setting.
+const settingPrefix = "setting "
+
+// SettingNames returns the names of the settings of a service, beside those that
+// all have.
+func (c *Config) SettingNames() []string {
+	p := presets[c.Preset]
+	if p == nil {
+		return nil
+	}
+	return p.settingNames()
+}
+
+// Missing returns the settings among client_id, client_secret, issuer and those
+// of the service ("setting x") that are needed but not set, which are those to
+// look for in the environment.
 func (c *Config) Missing() []string {
 	p := presets[c.Preset]
 	if p == nil {
@@ -51,8 +72,13 @@ func (c *Config) Missing() []string {
 	if c.ClientSecret == "" && c.needsSecret() {
 		names = append(names, "client_secret")
 	}
-	if c.Issuer == "" && p.issuer == "" && p.oidc {
+	if c.Issuer == "" && p.Issuer == "" && p.ownIssuer() && p.ID != presetOAuth2 {
 		names = append(names, "issuer")
+	}
+	for _, name := range p.required() {
+		if c.Settings[name] == "" {
+			names = append(names, settingPrefix+name)
+		}
 	}
 	return names
 }
@@ -77,15 +103,16 @@ func (c *Config) Public() (name string, public bool) {
 	switch {
 	case p == nil:
 		return "", false
-	case p.public:
-		return p.name, true
+	case p.Public && (c.Issuer == "" || len(p.PublicIssuers) == 0):
+		return p.Name, true
+	case p.Public && slices.ContainsFunc(p.PublicIssuers, c.hasIssuer):
+		return p.Name, true
 	case !p.oidc:
 		return "", false
 	}
-	issuer := strings.TrimRight(c.Issuer, "/")
 	for _, id := range Presets() {
-		if known := presets[id]; known.public && strings.EqualFold(issuer, known.issuer) {
-			return known.name, true
+		if known := presets[id]; slices.ContainsFunc(known.openIssuers(), c.hasIssuer) {
+			return known.Name, true
 		}
 	}
 	return "", false
@@ -95,12 +122,24 @@ func (c *Config) Public() (name string, public bool) {
 // issuer of one's own would be ignored, as the endpoints stay the service's.
 func (c *Config) FixedIssuer() bool {
 	p := presets[c.Preset]
-	return p != nil && !p.oidc && p.issuer != ""
+	return p != nil && !p.ownIssuer()
 }
+
+// NoIssuer is what to tell whoever gives an issuer to a provider of FixedIssuer.
+func (c *Config) NoIssuer() string {
+	return "takes no issuer; for " + cmp.Or(presets[c.Preset].Instead, "another server use provider oauth2")
+}
+
+func (c *Config) hasIssuer(issuer string) bool { return sameIssuer(c.Issuer, issuer) }
 
 // signingAlgs are the algorithms an ID token may be signed with. None is in no
 // list, and HS256 and its kin would make the client secret a signing key.
 var signingAlgs = []string{"RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "EdDSA"}
+
+// hmacAlg makes the client secret the key of ID tokens (Core 3.1.3.7, rule 8). Only
+// the catalogue can ask for it, where a service has nothing else for web
+// applications; it then stands alone, so that no public key is taken for a secret.
+const hmacAlg = "HS256"
 
 // flowParams are the request parameters that the flow itself rests on, so that
 // neither a configuration nor a client may set them.
@@ -131,7 +170,7 @@ func UnknownPreset(id string) error {
 	if near := nearest.Word(id, Presets()); near != "" {
 		hint = fmt.Sprintf(", did you mean '%s'?", near)
 	} else {
-		hint = ": known are " + strings.Join(Presets(), ", ") + "."
+		hint = ": 'caddy auth providers' lists those that are known."
 	}
 	return fmt.Errorf("unknown provider '%s'%s For any OIDC issuer use: provider oidc https://...", id, hint)
 }
@@ -165,6 +204,10 @@ func (c *Config) validate() error {
 			}
 		}
 	}
+	c.validateSettings(p)
+	if v := presets[c.Preset].validate; v != nil {
+		v(c, p)
+	}
 	if c.Timeout < 0 || time.Duration(c.Timeout) > time.Minute {
 		p.add("timeout: %v is not between 0 and 1m", time.Duration(c.Timeout))
 	}
@@ -189,6 +232,9 @@ func (c *Config) validateMissing(p *problems) {
 	env := EnvNames(p.id)
 	for _, name := range c.Missing() {
 		variable := map[string]string{"client_id": env.ID, "client_secret": env.Secret, "issuer": env.Issuer}[name]
+		if setting, ok := strings.CutPrefix(name, settingPrefix); ok {
+			variable = EnvSetting(p.id, setting)
+		}
 		instead := "{env.MY_NAME}"
 		if name == "issuer" {
 			instead = "https://..."
@@ -202,6 +248,10 @@ func (c *Config) validateMissing(p *problems) {
 			p.add("%s begins or ends with white space", s.name)
 		}
 	}
+	known := presets[c.Preset]
+	if known.TakesUserinfo && c.Userinfo == "" {
+		p.add("it needs: userinfo https://..., as the service has none that fits all")
+	}
 	if c.Preset != presetOAuth2 {
 		return
 	}
@@ -212,9 +262,26 @@ func (c *Config) validateMissing(p *problems) {
 	}
 }
 
+// settingPattern is what a setting may be: it goes into host names and headers.
+var settingPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$`)
+
+func (c *Config) validateSettings(p *problems) {
+	known := c.SettingNames()
+	for _, name := range slices.Sorted(maps.Keys(c.Settings)) {
+		switch {
+		case len(known) == 0:
+			p.add("setting %s: it takes none", name)
+		case !slices.Contains(known, name):
+			p.add("setting %s: unknown, known are %s", name, strings.Join(known, ", "))
+		case c.Settings[name] != "" && !settingPattern.MatchString(c.Settings[name]):
+			p.add("setting %s: it has letters, digits, '.', '_' and '-' only", name)
+		}
+	}
+}
+
 func (c *Config) validateURLs(p *problems) {
 	if c.Issuer != "" && c.FixedIssuer() {
-		p.add("it takes no issuer; for GitHub Enterprise use provider oauth2")
+		p.add("it %s", c.NoIssuer())
 	} else if c.Issuer != "" {
 		u, err := endpointURL(c.Issuer)
 		switch {
@@ -240,7 +307,7 @@ func (c *Config) validateURLs(p *problems) {
 			p.add("form_action: %q is not an origin such as https://login.example.com", origin)
 		}
 	}
-	if !presets[c.Preset].oidc && (c.Userinfo == userinfoOff || c.Userinfo == userinfoOn && presets[c.Preset].userinfo == "") {
+	if !presets[c.Preset].oidc && (c.Userinfo == userinfoOff || c.Userinfo == userinfoOn && presets[c.Preset].Userinfo == "") {
 		p.add("userinfo: without OpenID Connect the profile comes from a userinfo URL")
 	}
 }
@@ -275,7 +342,7 @@ func (c *Config) validateWords(p *problems) {
 			p.add("scope: %q is not a scope", scope)
 		}
 	}
-	if presets[c.Preset].oidc && len(c.Scope) > 0 && !slices.Contains(c.Scope, "openid") {
+	if presets[c.Preset].needsOpenID() && len(c.Scope) > 0 && !slices.Contains(c.Scope, "openid") {
 		p.add("scope: OpenID Connect needs the scope openid")
 	}
 	for _, field := range slices.Sorted(maps.Keys(c.Profile)) {
