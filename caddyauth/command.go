@@ -27,12 +27,12 @@ func init() {
 Administers the sessions, the personal access tokens and the generated secret of
 the running Caddy.
 
-All commands but 'secret', 'audit' and 'explain' talk to Caddy's admin API, which listens at
+All commands but 'secret', 'audit', 'explain' and 'providers' talk to Caddy's admin API, which listens at
 '` + caddy.DefaultAdminListen + `' unless --address says otherwise, or the file of --config.
 They end with status 1 if something could not be done.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			group(cmd)
-			cmd.AddCommand(sessionsCommand(), tokensCommand(), rotateCommand(), secretCommand(), auditCommand(), explainCommand())
+			cmd.AddCommand(sessionsCommand(), tokensCommand(), rotateCommand(), secretCommand(), auditCommand(), explainCommand(), providersCommand())
 		},
 	})
 }

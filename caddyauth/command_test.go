@@ -202,3 +202,38 @@ func TestCommandMistakes(t *testing.T) {
 		t.Errorf("help: %s", got)
 	}
 }
+
+// TestProvidersCommand lists the catalogue, for which no Caddy has to run.
+func TestProvidersCommand(t *testing.T) {
+	c := caddyCommand{t, t.TempDir()}
+	table := strings.Split(strings.TrimSpace(c.ok("auth", "providers")), "\n")
+	if len(table) != 95 || !strings.HasPrefix(table[0], "ID ") {
+		t.Fatalf("%d lines: %q", len(table), table[0])
+	}
+	for _, line := range table {
+		if strings.HasPrefix(line, "gitlab ") && !regexp.MustCompile(`^gitlab +GitLab +oauth +anybody\* +AUTH_GITLAB_ID, _SECRET$`).MatchString(line) ||
+			strings.HasPrefix(line, "okta ") && !regexp.MustCompile(`^okta +Okta +oidc +your users +AUTH_OKTA_ID, _SECRET, _ISSUER$`).MatchString(line) {
+			t.Errorf("%q", line)
+		}
+	}
+	var list []struct {
+		ID, Type, Public, Docs string
+		Environment            []string
+	}
+	if err := json.Unmarshal([]byte(c.ok("auth", "providers", "--json")), &list); err != nil || len(list) != 94 {
+		t.Fatalf("%d services, %v", len(list), err)
+	}
+	if got := list[0]; got.ID != "42-school" || got.Type != "oauth" || got.Docs == "" || len(got.Environment) != 2 || got.Environment[0] != "AUTH_42_SCHOOL_ID" {
+		t.Errorf("%+v", got)
+	}
+	if got := c.ok("auth", "providers", "apple", "bungie"); !strings.Contains(got, "optional     AUTH_APPLE_KEY_ID AUTH_APPLE_TEAM_ID\n") ||
+		!strings.Contains(got, "\n\nid           bungie\n") || !strings.Contains(got, "environment  AUTH_BUNGIE_ID AUTH_BUNGIE_SECRET AUTH_BUNGIE_API_KEY\n") {
+		t.Error(got)
+	}
+	for _, args := range [][]string{{"gihub"}, {"--json", "--markdown"}} {
+		code, stdout, stderr := c.run(append([]string{"auth", "providers"}, args...)...)
+		if code != 1 || stdout != "" || args[0] == "gihub" && !strings.Contains(stderr, "did you mean 'github'?") {
+			t.Errorf("%v: %d %s %s", args, code, stdout, stderr)
+		}
+	}
+}
