@@ -24,8 +24,8 @@ func init() {
 	caddy.RegisterModule(new(AdminAPI))
 }
 
-// AdminAPI lists and ends sessions and personal access tokens, and rotates the
-// generated secret, at Caddy's admin endpoint. Whoever may use that endpoint may
+// AdminAPI lists and ends sessions and personal access tokens, tells whether identity
+// providers answer, and rotates the generated secret, at Caddy's admin endpoint. Whoever may use that endpoint may
 // do all of it.
 //
 // Request | Effect
@@ -37,6 +37,7 @@ func init() {
 // `POST /caddyauth/tokens` | Makes one; its secret is in the answer and nowhere else
 // `DELETE /caddyauth/tokens/<id>` | Ends one
 // `DELETE /caddyauth/tokens?user=<id>` | Ends all of a user's
+// `GET /caddyauth/providers` | Lists the providers of all sites, and whether they answered when they were last asked
 // `POST /caddyauth/secret/rotate` | Makes a new secret, which takes over two minutes later
 //
 // The body of `POST /caddyauth/tokens` is an object with `user`, the user's id, or
@@ -124,6 +125,8 @@ func (a *AdminAPI) serve(w http.ResponseWriter, r *http.Request) error {
 		methods = map[string]func() error{http.MethodGet: q.listTokens, http.MethodPost: q.createToken, http.MethodDelete: q.endUserTokens}
 	case resource == "tokens":
 		methods = map[string]func() error{http.MethodDelete: func() error { return q.endToken(id) }}
+	case resource == "providers" && !one:
+		methods = map[string]func() error{http.MethodGet: q.listProviders}
 	case resource == "secret" && id == "rotate":
 		methods = map[string]func() error{http.MethodPost: q.rotateSecret}
 	default:

@@ -107,7 +107,7 @@ func (p *oauthProvider) jwksURL(ctx context.Context) (string, error) {
 	if p.static.jwks != "" {
 		return p.static.jwks, nil
 	}
-	m, err := p.cache.forIssuer(p.discoveryKey()).get(ctx, p.discovery())
+	m, err := p.discovered().get(ctx, p.discovery())
 	if err != nil {
 		return "", err
 	}

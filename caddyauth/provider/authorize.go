@@ -29,7 +29,9 @@ func (p *oauthProvider) AuthorizationURL(ctx context.Context, r AuthorizationReq
 	own := endpoint.Query()
 	q := p.authorizationQuery(own, r)
 	if push {
-		if q, err = p.push(ctx, m, q); err != nil {
+		q, err = p.push(ctx, m, q)
+		p.observe(err)
+		if err != nil {
 			return "", err
 		}
 		for name := range own { // it stays, and takes the place of nothing

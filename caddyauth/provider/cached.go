@@ -119,6 +119,17 @@ func (c *cached[T]) down(now time.Time) (since, retry time.Time, err error) {
 	return c.since, c.retry, c.err
 }
 
+// peek returns the document as it is, however old, and when it was fetched, zero if
+// there is none; and when the next attempt may be made, zero if any time.
+func (c *cached[T]) peek(now time.Time) (value T, fetched, retry time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now.Before(c.retry) {
+		retry = c.retry
+	}
+	return c.value, c.fetched, retry
+}
+
 // result is called after an attempt, or when none was allowed.
 func (c *cached[T]) result(now time.Time) (T, error) {
 	c.mu.Lock()

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	jose "github.com/go-jose/go-jose/v4"
-	"go.uber.org/zap"
 )
 
 // metadata returns the provider's endpoints, discovered if need be. What is
@@ -15,7 +14,7 @@ func (p *oauthProvider) metadata(ctx context.Context) (*metadata, error) {
 	if !p.preset.oidc || p.selfContained() {
 		return &p.static, nil
 	}
-	found, err := p.cache.forIssuer(p.discoveryKey()).get(ctx, p.discovery())
+	found, err := p.discovered().get(ctx, p.discovery())
 	if err != nil {
 		return nil, failure(ctx, ReasonDiscovery, err)
 	}
@@ -41,9 +40,7 @@ func (p *oauthProvider) selfContained() bool {
 func (p *oauthProvider) discovery() fetcher[*metadata] {
 	return fetcher[*metadata]{now: p.now, timeout: time.Duration(p.cfg.Timeout), fetch: func(ctx context.Context) (*metadata, error) {
 		m, err := discover(ctx, p.client, p.cfg.Issuer, p.preset.issuer)
-		if err != nil {
-			p.log.Warn("discovery failed", zap.String("provider", p.info.ID), zap.Error(err))
-		}
+		p.observeFetch(metadataPart, ReasonDiscovery, err)
 		return m, err
 	}}
 }
@@ -54,30 +51,11 @@ func (p *oauthProvider) signingKeys(url string) fetcher[[]jose.JSONWebKey] {
 	return fetcher[[]jose.JSONWebKey]{now: p.now, timeout: time.Duration(p.cfg.Timeout), fetch: func(ctx context.Context) ([]jose.JSONWebKey, error) {
 		keys, err := fetchKeys(ctx, p.client, url)
 		if err != nil {
-			p.cache.forIssuer(p.discoveryKey()).expire()
-			p.log.Warn("the signing keys could not be fetched", zap.String("provider", p.info.ID), zap.Error(err))
+			p.discovered().expire()
 		}
+		p.observeFetch(keysPart, ReasonKeys, err)
 		return keys, err
 	}}
-}
-
-// Down reports an outage that discovery has met.
-func (p *oauthProvider) Down() (Outage, bool) {
-	if !p.preset.oidc || p.selfContained() {
-		return Outage{}, false
-	}
-	since, retry, err := p.cache.forIssuer(p.discoveryKey()).down(p.now())
-	if err == nil {
-		return Outage{}, false
-	}
-	return Outage{Reason: failure(context.Background(), ReasonDiscovery, err).Reason, Since: since, Retry: retry}, true
-}
-
-// Warm begins discovery in the background.
-func (p *oauthProvider) Warm() {
-	if p.preset.oidc && !p.selfContained() {
-		p.cache.forIssuer(p.discoveryKey()).warm(p.discovery())
-	}
 }
 
 // discoveryKey is what metadata is cached under. What a preset takes for an

@@ -25,6 +25,13 @@ func (p *oauthProvider) Exchange(ctx context.Context, r CallbackRequest) (*Ident
 	if !p.cache.codes.spend(m.token, r, p.now()) {
 		return nil, &Error{Reason: ReasonCodeUsed, Err: errors.New("the code was redeemed before")}
 	}
+	identity, err := p.exchange(ctx, m, r)
+	p.observe(err)
+	return identity, err
+}
+
+// exchange makes the calls of [oauthProvider.Exchange].
+func (p *oauthProvider) exchange(ctx context.Context, m *metadata, r CallbackRequest) (*Identity, error) {
 	t, err := p.redeem(ctx, m, r)
 	if err != nil {
 		return nil, err

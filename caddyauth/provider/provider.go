@@ -176,27 +176,6 @@ type Person struct {
 	Groups []string
 }
 
-// Health is a provider that remembers whether its identity provider answered.
-type Health interface {
-	Provider
-
-	// Down reports the last failure while it still holds. It never waits.
-	Down() (Outage, bool)
-
-	// Warm begins discovery in the background if it has not been done, so that
-	// a page that shows the provider's button learns of an outage. It never
-	// waits, and does nothing while a failure is fresh.
-	Warm()
-}
-
-// Outage is a failure to reach an identity provider.
-type Outage struct {
-	Reason Reason
-	Since  time.Time
-	// Retry is when the next attempt will be made, if somebody asks then.
-	Retry time.Time
-}
-
 // Embedded is a provider whose identity provider is served by this very site,
 // below {base}/{Mount()}.
 type Embedded interface {

@@ -110,6 +110,7 @@ func (p *oauthProvider) Refresh(ctx context.Context, r RefreshRequest) (*Account
 		return nil, err
 	}
 	t, err := p.redeemRefresh(ctx, m, r.RefreshToken)
+	p.observe(err)
 	if err != nil {
 		return nil, err
 	}
