@@ -27,6 +27,8 @@ type listedProvider struct {
 	// Discovered and Keys are when metadata and signing keys were last fetched.
 	Discovered time.Time `json:"discovered,omitzero"`
 	Keys       time.Time `json:"keys,omitzero"`
+	// Logout is what discovery says of signing out, see provider.State.
+	Logout []string `json:"logout,omitempty"`
 }
 
 // listProviders answers GET /caddyauth/providers. It asks nobody.
@@ -52,6 +54,7 @@ func listProvider(site string, p provider.Provider) listedProvider {
 		s := h.State()
 		l.Host, l.Status, l.Since, l.Reason = s.Host, s.Status, s.Since.UTC(), s.Reason
 		l.Retry, l.Discovered, l.Keys = s.Retry.UTC(), s.Discovered.UTC(), s.Keys.UTC()
+		l.Logout = s.Logout
 	}
 	return l
 }

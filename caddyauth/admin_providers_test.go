@@ -143,4 +143,3 @@ func TestMetricsOfTheStore(t *testing.T) {
 		t.Errorf("%q", lines)
 	}
 }
-

@@ -86,18 +86,25 @@ func TestTIME03AccessTokenIsRenewedOnce(t *testing.T) {
 // TestTIME04TwoProcessesRenewOnce has a second Caddy on the same store, in a
 // process of its own.
 func TestTIME04TwoProcessesRenewOnce(t *testing.T) {
-	for _, strategy := range []string{"jwt", "database"} {
-		t.Run(strategy, func(t *testing.T) {
-			up, op, redis := newUpstream(t, nil), lyingop.New(t), testdb.Redis(t)
+	for _, kind := range []struct{ store, strategy string }{
+		{"redis", "jwt"}, {"redis", "database"}, {"postgres", "jwt"}, {"postgres", "database"},
+	} {
+		t.Run(kind.store+" "+kind.strategy, func(t *testing.T) {
+			up, op, kept := newUpstream(t, nil), lyingop.New(t), "redis "
+			if kind.store == "redis" {
+				kept += testdb.Redis(t).URL
+			} else {
+				kept = "postgres " + testdb.Postgres(t).DSN
+			}
 			site := `
 http://localhost:{PORT} {
 	log
 	caddyauth {
 		secret ` + secret + `
 		` + oauth2Lines(t, op) + `
-		store redis ` + redis.URL + `
+		store ` + kept + `
 		session {
-			strategy ` + strategy + `
+			strategy ` + kind.strategy + `
 		}
 		allow any
 		access_token

@@ -50,6 +50,24 @@ type logoutSupport struct {
 	FrontchannelSession bool `json:"frontchannel_logout_session_supported"`
 }
 
+// logout lists what the provider can do when people leave, for people to read.
+func (m *metadata) logout() []string {
+	list := []string{}
+	for _, can := range []struct {
+		what string
+		it   bool
+	}{
+		{"end_session", m.endSession != ""},
+		{"backchannel", m.leaving.Backchannel}, {"backchannel_session", m.leaving.BackchannelSession},
+		{"frontchannel", m.leaving.Frontchannel}, {"frontchannel_session", m.leaving.FrontchannelSession},
+	} {
+		if can.it {
+			list = append(list, can.what)
+		}
+	}
+	return list
+}
+
 // discoveryDocument is what is read of a discovery document.
 type discoveryDocument struct {
 	Issuer        string   `json:"issuer"`

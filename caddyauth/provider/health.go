@@ -65,6 +65,10 @@ type State struct {
 	// Discovered and Keys are when its metadata and its signing keys were last
 	// fetched, zero if they were not.
 	Discovered, Keys time.Time
+	// Logout is what discovery says of signing out: "end_session",
+	// "backchannel", "frontchannel", and each of the latter two with "_session" if
+	// the session is named. Nil as long as nothing is known.
+	Logout []string
 }
 
 // noteFor is how long a failed call puts a note on the button. Nobody asks again to
@@ -216,7 +220,7 @@ func (p *oauthProvider) State() State {
 		m, fetched, retry := p.discovered().peek(p.now())
 		s.Discovered, s.Retry = fetched, retry
 		if m != nil {
-			jwks = cmp.Or(jwks, m.jwks)
+			jwks, s.Logout = cmp.Or(jwks, m.jwks), m.logout()
 		}
 	}
 	if jwks != "" {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -219,4 +220,23 @@ func tunnel(w http.ResponseWriter, address string) {
 	_, _ = io.WriteString(here, "HTTP/1.1 200 OK\r\n\r\n")
 	go func() { _, _ = io.Copy(there, buffered) }()
 	_, _ = io.Copy(here, there)
+}
+
+func TestHealthTellsOfLogout(t *testing.T) {
+	op := newEvil(t)
+	op.Metadata = func(m map[string]any) {
+		m["end_session_endpoint"] = op.URL + "/end"
+		m["backchannel_logout_supported"], m["backchannel_logout_session_supported"] = true, true
+		m["frontchannel_logout_supported"] = false
+	}
+	p := op.provider(nil)
+	if s := p.(Health).State(); s.Logout != nil {
+		t.Errorf("before discovery: %q", s.Logout)
+	}
+	if err := authorize(p, t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s := p.(Health).State(); !slices.Equal(s.Logout, []string{"end_session", "backchannel", "backchannel_session"}) {
+		t.Errorf("%q", s.Logout)
+	}
 }

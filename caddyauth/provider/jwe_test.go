@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -235,6 +236,36 @@ func TestEncryptedUserinfo(t *testing.T) {
 			id, err := op.exchange(op.provider(func(c *Config) { c.IDTokenKey, c.Userinfo = pkcs8(p256), "on" }))
 			if tc.ok != (err == nil) || tc.ok && id.Profile["nickname"] != "Al" || !tc.ok && ReasonOf(err) != ReasonUserinfo {
 				t.Errorf("%+v, %v", id, err)
+			}
+		})
+	}
+}
+
+func TestEncryptedLogoutToken(t *testing.T) {
+	p256 := ecOn(elliptic.P256())
+	op := newEvil(t)
+	raw := op.logoutToken(lyingop.RSA(), nil)
+	for _, tc := range []struct {
+		name, token string
+		key         bool // to open it with
+		ok          bool
+	}{
+		{"signed and encrypted", to(p256).seal(t, raw), true, true},
+		{"signed", raw, true, true},
+		{"encrypted only", to(p256).seal(t, `{"sub":"subject"}`), true, false},
+		{"for another key", to(lyingop.RSA().Signer).seal(t, raw), true, false},
+		{"an ID token", to(p256).seal(t, lyingop.RSA().Sign(`{"sub":"subject"}`, nil)), true, false},
+		{"encrypted, and nobody has asked for it", to(p256).seal(t, raw), false, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := op.leaving(func(c *Config) {
+				if tc.key {
+					c.IDTokenKey = pkcs8(p256)
+				}
+			})
+			token, err := p.LogoutToken(t.Context(), tc.token)
+			if tc.ok != (err == nil) || tc.ok && token.Subject != "subject" || !tc.ok && !errors.Is(err, ErrLogoutToken) {
+				t.Errorf("%+v, %v", token, err)
 			}
 		})
 	}

@@ -23,7 +23,7 @@ type Leaver interface {
 	EndSession(ctx context.Context, r EndSessionRequest) (string, error)
 
 	// LogoutToken verifies a logout token (OpenID Connect Back-Channel Logout 1.0,
-	// section 2.6), but not that it comes for the first time. The error is
+	// section 2.6), encrypted or not, but not that it comes for the first time. The error is
 	// ErrLogoutToken if it is no good; others, of type *Error, mean that nobody can
 	// tell.
 	LogoutToken(ctx context.Context, raw string) (LogoutToken, error)
@@ -100,6 +100,11 @@ func (p *oauthProvider) LogoutToken(ctx context.Context, raw string) (LogoutToke
 		return LogoutToken{}, logoutInvalid(errors.New("the provider is not one of OpenID Connect"))
 	case len(raw) > maxLogoutToken:
 		return LogoutToken{}, logoutInvalid(errors.New("too long"))
+	}
+	// It should be encrypted where ID tokens are, but need not (2.4).
+	raw, err := p.signed(raw, false)
+	if err != nil {
+		return LogoutToken{}, logoutInvalid(err)
 	}
 	m, err := p.metadata(ctx)
 	if err != nil {
