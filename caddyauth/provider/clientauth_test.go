@@ -179,7 +179,9 @@ func TestPrivateKeyJWTWithRealProviders(t *testing.T) {
 			})
 		}
 		t.Run("oidc-provider "+name, func(t *testing.T) {
-			test(t, testop.StartNode(t, testop.NodeOptions{Auth: "private_key_jwt", Keys: []jose.JSONWebKey{public}}, testRedirect))
+			test(t, testop.StartNode(t, testop.NodeOptions{Client: map[string]any{
+				"token_endpoint_auth_method": "private_key_jwt", "jwks": jose.JSONWebKeySet{Keys: []jose.JSONWebKey{public}},
+			}}, testRedirect))
 		})
 	}
 }

@@ -170,7 +170,7 @@ func TestClientAuthPost(t *testing.T) {
 		}
 	})
 	t.Run("oidc-provider", func(t *testing.T) {
-		op := testop.StartNode(t, testop.NodeOptions{Post: true}, testRedirect)
+		op := testop.StartNode(t, testop.NodeOptions{Client: map[string]any{"token_endpoint_auth_method": "client_secret_post"}}, testRedirect)
 		cfg := configFor(op)
 		cfg.ClientAuth = "post"
 		p := mustNew(t, cfg, Options{})
@@ -186,7 +186,7 @@ func TestUserinfoWithRealProvider(t *testing.T) {
 		opt  testop.NodeOptions
 	}{
 		{"JSON", testop.NodeOptions{ConformIDToken: true}},
-		{"UINFO-04 oidcc-client-test-userinfo-signed", testop.NodeOptions{ConformIDToken: true, SignedUserinfo: true}},
+		{"UINFO-04 oidcc-client-test-userinfo-signed", testop.NodeOptions{ConformIDToken: true, Client: map[string]any{"userinfo_signed_response_alg": "RS256"}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			op := testop.StartNode(t, tc.opt, testRedirect)

@@ -239,10 +239,13 @@ func TestPushedRequestKeepsTheEndpointsQuery(t *testing.T) {
 func TestHighSecurityWithRealProvider(t *testing.T) {
 	sign, open := edKey(), lyingop.RSA().Signer
 	op := testop.StartNode(t, testop.NodeOptions{
-		Auth: "private_key_jwt", RequirePAR: true, EncryptIDToken: "RSA-OAEP-256",
-		Keys: []jose.JSONWebKey{
-			{Key: sign.Public(), KeyID: "sign", Use: "sig", Algorithm: "EdDSA"},
-			{Key: open.Public(), KeyID: "open", Use: "enc", Algorithm: "RSA-OAEP-256"},
+		RequirePAR: true,
+		Client: map[string]any{
+			"token_endpoint_auth_method": "private_key_jwt", "id_token_encrypted_response_alg": "RSA-OAEP-256",
+			"jwks": jose.JSONWebKeySet{Keys: []jose.JSONWebKey{
+				{Key: sign.Public(), KeyID: "sign", Use: "sig", Algorithm: "EdDSA"},
+				{Key: open.Public(), KeyID: "open", Use: "enc", Algorithm: "RSA-OAEP-256"},
+			}},
 		},
 	}, testRedirect)
 	cfg := configFor(op)

@@ -3,12 +3,11 @@ package testop
 import (
 	"bufio"
 	"encoding/json"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
-
-	jose "github.com/go-jose/go-jose/v4"
 
 	"github.com/caddyauth/gateway/caddyauth/internal/testreq"
 )
@@ -18,26 +17,20 @@ type NodeOptions struct {
 	// ConformIDToken leaves the claims of scopes out of the ID token, as the
 	// standard has it, so that they are at the userinfo endpoint only.
 	ConformIDToken bool
-	// SignedUserinfo makes the userinfo endpoint answer with a JWT.
-	SignedUserinfo bool
-	// Post registers the client for client_secret_post.
-	Post bool
-	// Auth is how the client authenticates, as discovery calls it. Default:
-	// client_secret_basic.
-	Auth string
-	// Keys are the client's public keys, for private_key_jwt and EncryptIDToken.
-	Keys []jose.JSONWebKey
+	// Client is further metadata of the client, as in its registration (RFC 7591).
+	// Default: it authenticates with client_secret_basic, and nothing is encrypted.
+	Client map[string]any
 	// RequirePAR refuses requests that are not pushed (RFC 9126); NoPAR takes none
 	// of those.
 	RequirePAR, NoPAR bool
-	// EncryptIDToken is the algorithm that ID tokens are encrypted with, none if it
-	// is empty.
-	EncryptIDToken string
+	// Lifetimes are those of the access tokens in seconds, the first one's first; the
+	// last is that of all others. Default: an hour.
+	Lifetimes []int
 }
 
 // StartNode runs npm's oidc-provider until the test ends, or skips the test if
-// Node.js or the package is missing. It insists on PKCE and sends the iss
-// parameter of RFC 9207.
+// Node.js or the package is missing. It insists on PKCE, sends the iss parameter of
+// RFC 9207, takes a refresh token once and asks before it signs anybody out.
 func StartNode(t testing.TB, opt NodeOptions, redirectURIs ...string) *OP {
 	t.Helper()
 	node := testreq.Program(t, "node")
@@ -48,22 +41,10 @@ func StartNode(t testing.TB, opt NodeOptions, redirectURIs ...string) *OP {
 		"client_id": clientID, "client_secret": clientSecret, "redirect_uris": redirectURIs,
 		"conform_id_token": opt.ConformIDToken, "users": nodeUsers(),
 	}
-	if opt.SignedUserinfo {
-		settings["userinfo_signed_response_alg"] = "RS256"
+	settings["client"], settings["require_par"], settings["no_par"] = opt.Client, opt.RequirePAR, opt.NoPAR
+	if opt.Lifetimes != nil {
+		settings["lifetimes"] = opt.Lifetimes
 	}
-	if opt.Post {
-		settings["token_endpoint_auth_method"] = "client_secret_post"
-	}
-	if opt.Auth != "" {
-		settings["token_endpoint_auth_method"] = opt.Auth
-	}
-	if opt.Keys != nil {
-		settings["jwks"] = jose.JSONWebKeySet{Keys: opt.Keys}
-	}
-	if opt.EncryptIDToken != "" {
-		settings["id_token_encrypted_response_alg"] = opt.EncryptIDToken
-	}
-	settings["require_par"], settings["no_par"] = opt.RequirePAR, opt.NoPAR
 	config, err := json.Marshal(settings)
 	fatal(t, err)
 	cmd := exec.Command(node, filepath.Join(dir, "oidc-provider.mjs"), string(config))
@@ -85,7 +66,19 @@ func StartNode(t testing.TB, opt NodeOptions, redirectURIs ...string) *OP {
 	fatal(t, err)
 	var started struct{ Issuer string }
 	fatal(t, json.Unmarshal(line, &started))
-	return &OP{URL: started.Issuer, ClientID: clientID, ClientSecret: clientSecret, redirects: redirectURIs, counts: make(map[string]int)}
+	o := newOP(started.Issuer)
+	o.told = func(t testing.TB) []Event { return tell(t, started.Issuer+"/told") }
+	return o
+}
+
+// tell asks a provider of StartNode what it has done.
+func tell(t testing.TB, url string) (events []Event) {
+	t.Helper()
+	resp, err := http.Get(url)
+	fatal(t, err)
+	defer resp.Body.Close()
+	fatal(t, json.NewDecoder(resp.Body).Decode(&events))
+	return events
 }
 
 func nodeUsers() map[string]any {

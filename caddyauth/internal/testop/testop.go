@@ -7,8 +7,10 @@ package testop
 
 import (
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	jose "github.com/go-jose/go-jose/v4"
 )
@@ -23,11 +25,55 @@ type OP struct {
 	ClientID     string
 	ClientSecret string
 
-	redirects []string
+	told func(testing.TB) []Event
 
-	mu     sync.Mutex
-	counts map[string]int
-	key    *jose.JSONWebKey
+	mu        sync.Mutex
+	counts    map[string]int
+	key       *jose.JSONWebKey
+	lifetimes []time.Duration
+	events    []Event
+}
+
+func newOP(url string) *OP {
+	return &OP{URL: url, ClientID: clientID, ClientSecret: clientSecret, counts: make(map[string]int)}
+}
+
+// Event is something that a provider has done, under the name that oidc-provider has
+// for it.
+type Event struct {
+	// Event is one of Pushed, Granted, Refused, LoggedOut and NotLoggedOut.
+	Event string
+	// GrantType and RefreshToken are what the client sent, of grants.
+	GrantType    string `json:"grant_type"`
+	RefreshToken string `json:"refresh_token"`
+	// Error says why a client could not be told of a logout.
+	Error string
+}
+
+// What providers do. Those from Start tell of Granted alone.
+const (
+	Pushed       = "pushed_authorization_request.success"
+	Granted      = "grant.success"
+	Refused      = "grant.error"
+	LoggedOut    = "backchannel.success"
+	NotLoggedOut = "backchannel.error"
+)
+
+// Events returns what the provider has done under a name so far.
+func (o *OP) Events(t testing.TB, name string) []Event {
+	t.Helper()
+	return slices.DeleteFunc(o.told(t), func(e Event) bool { return e.Event != name })
+}
+
+// Refreshes returns the refresh tokens that the provider has taken.
+func (o *OP) Refreshes(t testing.TB) (tokens []string) {
+	t.Helper()
+	for _, e := range o.Events(t, Granted) {
+		if e.GrantType == "refresh_token" {
+			tokens = append(tokens, e.RefreshToken)
+		}
+	}
+	return tokens
 }
 
 // The registered client.
@@ -73,6 +119,36 @@ func (o *OP) clientKey() *jose.JSONWebKey {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.key
+}
+
+// UseLifetimes says how long access tokens are good, the first one first; the last
+// is that of all others. Only providers from Start know of it; theirs are good for
+// five minutes otherwise.
+func (o *OP) UseLifetimes(lifetimes ...time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.lifetimes = lifetimes
+}
+
+// lifetime is that of the next access token, if it is not to be the usual one.
+func (o *OP) lifetime() (next time.Duration, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.lifetimes) == 0 {
+		return 0, false
+	}
+	next = o.lifetimes[0]
+	if len(o.lifetimes) > 1 {
+		o.lifetimes = o.lifetimes[1:]
+	}
+	return next, true
+}
+
+// did notes what a provider from Start has done.
+func (o *OP) did(e Event) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.events = append(o.events, e)
 }
 
 // Requests returns how many requests for a path the provider has had. Only

@@ -3,6 +3,7 @@ package testop
 import (
 	"html"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -18,58 +19,75 @@ const maxSteps = 12
 
 // SignIn opens an authorization URL as a new browser would, signs in, and
 // returns where the provider sends the browser in the end, without going there.
-// That is below the redirect URI of the request. The fields of a form that the
-// browser would post there are in its query.
+// The fields of a form that the browser would post there are in its query.
 func (o *OP) SignIn(t testing.TB, authorizationURL, username string) *url.URL {
 	t.Helper()
-	start, err := url.Parse(authorizationURL)
+	jar, err := cookiejar.New(nil)
 	fatal(t, err)
-	callback := start.Query().Get("redirect_uri")
-	if callback == "" && start.Query().Has("request_uri") && len(o.redirects) > 0 {
-		callback = o.redirects[0] // it was pushed
+	v := o.Walk(t, jar, authorizationURL, Credentials(username))
+	if v.Form != nil {
+		v.URL.RawQuery = v.Form.Encode()
 	}
-	if callback == "" {
-		t.Fatalf("no redirect_uri in %s", authorizationURL)
-	}
-	jar, _ := cookiejar.New(nil)
+	return v.URL
+}
+
+// Credentials are what somebody fills into a sign-in page.
+func Credentials(username string) url.Values {
+	return url.Values{"login": {username}, "password": {Password}}
+}
+
+// Visit is how a walk through the provider's pages ended.
+type Visit struct {
+	// URL is where the provider sends the browser, with Form if it is to be posted.
+	URL  *url.URL
+	Form url.Values
+	// Pages is how many forms of the provider's own were submitted.
+	Pages int
+}
+
+// Walk opens an address of the provider with a browser's cookies and submits the
+// forms that it meets, each with the given fields beside its own, until it is sent
+// elsewhere.
+func (o *OP) Walk(t testing.TB, jar http.CookieJar, start string, fill url.Values) (v Visit) {
+	t.Helper()
 	browser := &http.Client{
 		Jar: jar, Timeout: 10 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	next, form := start, url.Values(nil)
+	var err error
+	v.URL, err = url.Parse(start)
+	fatal(t, err)
 	for range maxSteps {
-		resp, err := step(browser, next, form)
+		if !strings.HasPrefix(v.URL.String(), o.URL+"/") {
+			return v
+		}
+		if v.Form != nil {
+			v.Pages++
+		}
+		resp, err := step(browser, v.URL, v.Form)
 		fatal(t, err)
 		body, err := io.ReadAll(resp.Body)
 		resp.Body.Close()
 		fatal(t, err)
 		if resp.StatusCode/100 == 3 {
-			next, err = resp.Location()
+			v.URL, err = resp.Location()
 			fatal(t, err)
-			form = nil
-			if strings.HasPrefix(next.String(), callback) {
-				return next
-			}
+			v.Form = nil
 			continue
 		}
 		action, fields, ok := parseForm(string(body))
 		if resp.StatusCode != http.StatusOK || !ok {
-			t.Fatalf("%s %d, and no form:\n%s", next.Path, resp.StatusCode, body)
+			t.Fatalf("%s %d, and no form:\n%s", v.URL.Path, resp.StatusCode, body)
 		}
-		if strings.HasPrefix(action, callback) { // response_mode=form_post
-			back, err := url.Parse(action)
-			fatal(t, err)
-			back.RawQuery = fields.Encode()
-			return back
-		}
-		fields.Set("login", username)
-		fields.Set("password", Password)
-		next, err = next.Parse(action)
+		v.URL, err = v.URL.Parse(action)
 		fatal(t, err)
-		form = fields
+		v.Form = fields
+		if strings.HasPrefix(v.URL.String(), o.URL+"/") {
+			maps.Copy(v.Form, fill)
+		}
 	}
-	t.Fatalf("no callback after %d steps", maxSteps)
-	return nil
+	t.Fatalf("not sent away after %d steps", maxSteps)
+	return v
 }
 
 func step(browser *http.Client, u *url.URL, form url.Values) (*http.Response, error) {

@@ -7,8 +7,10 @@ import (
 	"html"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	jose "github.com/go-jose/go-jose/v4"
 	"github.com/zitadel/oidc/v3/example/server/storage"
@@ -17,16 +19,21 @@ import (
 )
 
 // Start runs zitadel's provider until the test ends. The redirect URIs are
-// compared exactly. After signing out, browsers may be sent to each of them with
+// compared exactly. A refresh token is taken once. After signing out, browsers may be sent to each of them with
 // signed-out in place of callback and the provider's id.
 func Start(t testing.TB, redirectURIs ...string) *OP {
 	t.Helper()
 	mux := http.NewServeMux()
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	o := &OP{URL: server.URL, ClientID: clientID, ClientSecret: clientSecret, redirects: redirectURIs, counts: make(map[string]int)}
+	o := newOP(server.URL)
+	o.told = func(testing.TB) []Event {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return slices.Clone(o.events)
+	}
 
-	store := &store{op: o, Storage: storage.NewStorageWithClients(users{}, map[string]*storage.Client{
+	store := &store{op: o, leave: signedOut(redirectURIs), Storage: storage.NewStorageWithClients(users{}, map[string]*storage.Client{
 		clientID: storage.WebClient(clientID, clientSecret, redirectURIs...),
 	})}
 	provider, err := op.NewProvider(
@@ -79,7 +86,8 @@ func (users) GetUserByID(id string) *storage.User {
 // store puts the claims of scopes into the ID token, and groups into both.
 type store struct {
 	*storage.Storage
-	op *OP
+	op    *OP
+	leave []string // where to after signing out
 }
 
 func signedOut(redirectURIs []string) (uris []string) {
@@ -95,7 +103,28 @@ func (s *store) GetClientByClientID(ctx context.Context, id string) (op.Client, 
 	if err != nil {
 		return nil, err
 	}
-	return &client{c, s.op}, nil
+	return &client{c, s}, nil
+}
+
+func (s *store) CreateAccessToken(ctx context.Context, req op.TokenRequest) (id string, until time.Time, err error) {
+	id, until, err = s.Storage.CreateAccessToken(ctx, req)
+	return id, s.until(until), err
+}
+
+func (s *store) CreateAccessAndRefreshTokens(ctx context.Context, req op.TokenRequest, current string) (id, next string, until time.Time, err error) {
+	id, next, until, err = s.Storage.CreateAccessAndRefreshTokens(ctx, req, current)
+	if err == nil && current != "" {
+		s.op.did(Event{Event: Granted, GrantType: "refresh_token", RefreshToken: current})
+	}
+	return id, next, s.until(until), err
+}
+
+// until is when an access token ends that has just been made.
+func (s *store) until(usual time.Time) time.Time {
+	if lifetime, ok := s.op.lifetime(); ok {
+		return time.Now().Add(lifetime)
+	}
+	return usual
 }
 
 func (s *store) GetKeyByIDAndClientID(ctx context.Context, keyID, id string) (*jose.JSONWebKey, error) {
@@ -125,17 +154,17 @@ func addGroups(info *oidc.UserInfo, subject string) {
 
 type client struct {
 	op.Client
-	of *OP
+	of *store
 }
 
 func (c *client) AuthMethod() oidc.AuthMethod {
-	if c.of.clientKey() != nil {
+	if c.of.op.clientKey() != nil {
 		return oidc.AuthMethodPrivateKeyJWT
 	}
 	return c.Client.AuthMethod()
 }
 
-func (c *client) PostLogoutRedirectURIs() []string { return signedOut(c.of.redirects) }
+func (c *client) PostLogoutRedirectURIs() []string { return c.of.leave }
 
 func (c *client) LoginURL(id string) string            { return "/login?id=" + id }
 func (c *client) IDTokenUserinfoClaimsAssertion() bool { return true }

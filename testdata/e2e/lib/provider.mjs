@@ -8,22 +8,24 @@ import Provider from "oidc-provider";
  * Starts a provider for one client and the given users, and returns its issuer
  * and server. With `answer` it signs the only user in without asking, and that
  * function says how: it gets the authorization request's parameters and returns
- * `acr` and `ts`, the time in seconds.
+ * `acr` and `ts`, the time in seconds. `client` is further metadata of the client
+ * (RFC 7591), and `lifetimes` how long access tokens are good, in seconds, the first
+ * one's first; the last is that of all others. What the provider has done is at
+ * /told, as JSON.
  */
 export async function startProvider(options) {
   const server = createServer();
   await new Promise((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
   const issuer = `http://127.0.0.1:${server.address().port}`;
+  const lifetimes = [...(options.lifetimes ?? [3_600])];
   const provider = new Provider(issuer, {
     clients: [
       {
         client_id: options.client_id,
         client_secret: options.client_secret,
         redirect_uris: options.redirect_uris,
-        token_endpoint_auth_method: options.token_endpoint_auth_method ?? "client_secret_basic",
-        userinfo_signed_response_alg: options.userinfo_signed_response_alg,
-        id_token_encrypted_response_alg: options.id_token_encrypted_response_alg,
-        jwks: options.jwks,
+        grant_types: ["authorization_code", "refresh_token"],
+        ...options.client,
       },
     ],
     acrValues: options.acr_values,
@@ -33,13 +35,14 @@ export async function startProvider(options) {
       email: ["email", "email_verified"],
       groups: ["groups"],
     },
-    scopes: ["openid", "profile", "email", "groups"],
+    scopes: ["openid", "profile", "email", "groups", "offline_access"],
     // With the default, true, claims of scopes are at the userinfo endpoint only.
     conformIdTokenClaims: options.conform_id_token ?? false,
     features: {
       devInteractions: { enabled: !options.answer },
       jwtUserinfo: { enabled: true },
       encryption: { enabled: true },
+      backchannelLogout: { enabled: true },
       // What is asked for stands in the address where there is an answer.
       pushedAuthorizationRequests: {
         enabled: !options.answer && !options.no_par,
@@ -49,6 +52,10 @@ export async function startProvider(options) {
     enabledJWA: { clientAuthSigningAlgValues: ["HS256", "RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA"] },
     ...(options.answer && { interactions: { url: () => "/sign-in" } }),
     pkce: { required: () => true },
+    rotateRefreshToken: () => true,
+    ttl: { AccessToken: () => (lifetimes.length > 1 ? lifetimes.shift() : lifetimes[0]) },
+    // It keeps away from addresses of this machine, where its client is.
+    fetch: (url, { dispatcher, ...rest }) => fetch(url, rest),
     cookies: { keys: ["only for tests"] },
     async findAccount(ctx, id) {
       const user = options.users[id];
@@ -65,6 +72,13 @@ export async function startProvider(options) {
       return grant;
     },
   });
+  const told = [];
+  for (const event of ["pushed_authorization_request.success", "grant.success", "grant.error", "backchannel.success", "backchannel.error"]) {
+    provider.on(event, ({ oidc }, error) => {
+      const { grant_type, refresh_token } = oidc.params;
+      told.push({ event, grant_type, refresh_token, error: error instanceof Error ? error.message : undefined });
+    });
+  }
   const callback = provider.callback();
   const signIn = async (req, res) => {
     const { params } = await provider.interactionDetails(req, res);
@@ -72,6 +86,7 @@ export async function startProvider(options) {
     await provider.interactionFinished(req, res, { login });
   };
   server.on("request", (req, res) => {
+    if (req.url === "/told") return res.end(JSON.stringify(told));
     if (!options.answer || req.url !== "/sign-in") return callback(req, res);
     signIn(req, res).catch((error) => res.writeHead(500).end(String(error)));
   });
