@@ -203,22 +203,7 @@ func fapiClient(t *testing.T, op *lyingop.OP) string {
 	return "id_token_alg ES256\npushed_authorization required\nclient_auth private_key_jwt {file." + file + "}"
 }
 
-// browser is one that takes http://localhost for as safe as https, as browsers do:
-// cookies that are Secure are for it as well.
-func (r *oidfRun) browser() *browser {
-	b := r.s.browser()
-	b.Jar = localJar{b.Jar}
-	return b
-}
-
-type localJar struct{ http.CookieJar }
-
-func (j localJar) SetCookies(u *url.URL, cookies []*http.Cookie) {
-	for _, c := range cookies {
-		c.Secure = false
-	}
-	j.CookieJar.SetCookies(u, cookies)
-}
+func (r *oidfRun) browser() *browser { return r.s.strict() }
 
 // signIn sends the browser to the provider and back, and returns what the site
 // answers then.
@@ -256,10 +241,7 @@ func (b *browser) submit(a answer) answer {
 		form.Add(html.UnescapeString(field[1]), html.UnescapeString(field[2]))
 	}
 	// Cookies that are SameSite=Lax stay behind, and the site asks for those.
-	kept := b.Jar
-	b.Jar = nil
-	a = b.do(http.MethodPost, html.UnescapeString(action[1]), form, "Sec-Fetch-Site", "cross-site", "Origin", "null")
-	b.Jar = kept
+	a = b.crossPost(html.UnescapeString(action[1]), form)
 	on, err := a.Location()
 	if err != nil || on.Query().Has("error") {
 		return a

@@ -147,11 +147,9 @@ func (p *oauthProvider) PublicKeys() []byte {
 		set.Keys = append(set.Keys, p.key.public("sig", alg))
 	}
 	if p.cfg.IDTokenKey != "" && p.decryption != nil {
-		alg := p.decryption.alg
-		if _, ok := p.decryption.private.(*rsa.PrivateKey); ok && alg == "" {
-			alg = string(jose.RSA_OAEP_256)
-		}
-		set.Keys = append(set.Keys, p.decryption.public("enc", alg))
+		// A key that names an algorithm is for no other one (RFC 7517, section 4.4), and
+		// which of ours the provider takes is a matter of the client's registration.
+		set.Keys = append(set.Keys, p.decryption.public("enc", p.decryption.alg))
 	}
 	if set.Keys == nil {
 		return nil

@@ -282,7 +282,7 @@ func TestPublicKeys(t *testing.T) {
 		{"a key that signs", func(c *Config) { c.ClientKey, c.ClientKeyID = pkcs8(edKey()), "s" }, []string{"sig s EdDSA"}},
 		{"RSA", func(c *Config) { c.ClientKey, c.ClientKeyID = pkcs8(lyingop.RSA().Signer), "s" }, []string{"sig s "}},
 		{"a key that authenticates nobody", func(c *Config) { c.ClientAuth, c.ClientKey = "basic", pkcs8(edKey()) }, nil},
-		{"a key that decrypts", func(c *Config) { c.IDTokenKey, c.IDTokenKeyID = pkcs8(lyingop.RSA().Signer), "e" }, []string{"enc e RSA-OAEP-256"}},
+		{"a key that decrypts", func(c *Config) { c.IDTokenKey, c.IDTokenKeyID = pkcs8(lyingop.RSA().Signer), "e" }, []string{"enc e "}},
 		{"both", func(c *Config) {
 			c.ClientKey, c.ClientKeyID, c.IDTokenKey, c.IDTokenKeyID = pkcs8(ecOn(elliptic.P256())), "s", pkcs8(ecOn(elliptic.P384())), "e"
 		}, []string{"sig s ES256", "enc e "}},

@@ -25,7 +25,10 @@ func (o *OP) SignIn(t testing.TB, authorizationURL, username string) *url.URL {
 	jar, err := cookiejar.New(nil)
 	fatal(t, err)
 	v := o.Walk(t, jar, authorizationURL, Credentials(username))
-	if v.Form != nil {
+	switch {
+	case o.has(v.URL):
+		t.Fatalf("still at %s", v.URL)
+	case v.Form != nil:
 		v.URL.RawQuery = v.Form.Encode()
 	}
 	return v.URL
@@ -47,7 +50,7 @@ type Visit struct {
 
 // Walk opens an address of the provider with a browser's cookies and submits the
 // forms that it meets, each with the given fields beside its own, until it is sent
-// elsewhere.
+// elsewhere or there is none.
 func (o *OP) Walk(t testing.TB, jar http.CookieJar, start string, fill url.Values) (v Visit) {
 	t.Helper()
 	browser := &http.Client{
@@ -58,7 +61,7 @@ func (o *OP) Walk(t testing.TB, jar http.CookieJar, start string, fill url.Value
 	v.URL, err = url.Parse(start)
 	fatal(t, err)
 	for range maxSteps {
-		if !strings.HasPrefix(v.URL.String(), o.URL+"/") {
+		if !o.has(v.URL) {
 			return v
 		}
 		if v.Form != nil {
@@ -76,19 +79,26 @@ func (o *OP) Walk(t testing.TB, jar http.CookieJar, start string, fill url.Value
 			continue
 		}
 		action, fields, ok := parseForm(string(body))
-		if resp.StatusCode != http.StatusOK || !ok {
-			t.Fatalf("%s %d, and no form:\n%s", v.URL.Path, resp.StatusCode, body)
+		switch {
+		case resp.StatusCode != http.StatusOK:
+			t.Fatalf("%s %d:\n%s", v.URL.Path, resp.StatusCode, body)
+		case !ok:
+			v.Form = nil
+			return v
 		}
 		v.URL, err = v.URL.Parse(action)
 		fatal(t, err)
 		v.Form = fields
-		if strings.HasPrefix(v.URL.String(), o.URL+"/") {
+		if o.has(v.URL) {
 			maps.Copy(v.Form, fill)
 		}
 	}
 	t.Fatalf("not sent away after %d steps", maxSteps)
 	return v
 }
+
+// has reports whether an address is one of the provider's own.
+func (o *OP) has(u *url.URL) bool { return strings.HasPrefix(u.String(), o.URL+"/") }
 
 func step(browser *http.Client, u *url.URL, form url.Values) (*http.Response, error) {
 	if form == nil {

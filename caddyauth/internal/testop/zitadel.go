@@ -122,7 +122,7 @@ func (s *store) CreateAccessAndRefreshTokens(ctx context.Context, req op.TokenRe
 // until is when an access token ends that has just been made.
 func (s *store) until(usual time.Time) time.Time {
 	if lifetime, ok := s.op.lifetime(); ok {
-		return time.Now().Add(lifetime)
+		return time.Now().Add(lifetime + time.Second/2) // it tells whole seconds, rounded down
 	}
 	return usual
 }
