@@ -25,7 +25,7 @@ define npm-test
 	! grep -E '^(#|ℹ) (skipped|todo|cancelled) [1-9]' "$(CURDIR)/.run/$(1).log"
 endef
 
-.PHONY: help run build test test-go test-interop test-conformance test-e2e test-more test-gate test-stores test-nextjs lint bench fuzz clean
+.PHONY: help run build test test-go test-interop test-conformance test-e2e test-more test-gate test-stores test-ops test-nextjs lint bench fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,15 +64,18 @@ test-conformance: .run/caddy .run/mailsink ## Compare caddyauth with the real ne
 test-e2e: .run/caddy .run/upstream .run/mailsink ## Run the browser tests
 	$(call npm-test,e2e)
 
-test-more: ## Run what takes longer: hostile paths, Next.js applications, failing stores and nodes, fuzzing
+test-more: ## Run what takes longer: hostile paths, failing stores and nodes, more providers, Next.js applications, fuzzing
 	.ci/setup more
-	$(MAKE) test-gate test-stores test-nextjs fuzz
+	$(MAKE) test-gate test-stores test-ops test-nextjs fuzz
 
 test-gate: ## Send a million hostile request targets to generated rules
 	CADDYAUTH_FULL=1 CADDYAUTH_MORE=1 go test -count=1 -timeout=2h -v -run='^TestGateProperty$$' ./caddyauth
 
 test-stores: ## Kill stores fifty times while they write, and run every cluster of nodes
 	CADDYAUTH_FULL=1 CADDYAUTH_MORE=1 go test -count=1 -timeout=40m -v -run='Crash|Cluster' ./caddyauth/store/... ./caddyauth/internal/cluster
+
+test-ops: ## Sign in with the identity providers that Debian has packages of
+	CADDYAUTH_FULL=1 CADDYAUTH_MORE=1 go test -count=1 -timeout=10m -v -run='^TestMore' ./caddyauth
 
 test-nextjs: .run/caddy ## Build Next.js applications and run them behind the gate
 	$(call npm-test,nextjs)

@@ -53,13 +53,8 @@ type Visit struct {
 // elsewhere or there is none.
 func (o *OP) Walk(t testing.TB, jar http.CookieJar, start string, fill url.Values) (v Visit) {
 	t.Helper()
-	browser := &http.Client{
-		Jar: jar, Timeout: 10 * time.Second,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	var err error
-	v.URL, err = url.Parse(start)
-	fatal(t, err)
+	browser := browserOf(jar)
+	v.URL = mustParse(t, start)
 	for range maxSteps {
 		if !o.has(v.URL) {
 			return v
@@ -95,6 +90,21 @@ func (o *OP) Walk(t testing.TB, jar http.CookieJar, start string, fill url.Value
 	}
 	t.Fatalf("not sent away after %d steps", maxSteps)
 	return v
+}
+
+// browserOf is a browser that follows no redirect by itself.
+func browserOf(jar http.CookieJar) *http.Client {
+	return &http.Client{
+		Jar: jar, Timeout: 10 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+func mustParse(t testing.TB, address string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(address)
+	fatal(t, err)
+	return u
 }
 
 // has reports whether an address is one of the provider's own.
