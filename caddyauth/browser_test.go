@@ -3,6 +3,7 @@ package caddyauth_test
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 )
 
@@ -34,6 +35,7 @@ func (j *strictJar) SetCookies(u *url.URL, cookies []*http.Cookie) {
 		}
 		j.goes[c.Name] = anywhere
 		c.Secure = false
+		c.Domain = strings.TrimPrefix(c.Domain, ".") // RFC 6265, section 5.2.3; CookieJar minds it with an IP address
 		kept = append(kept, c)
 	}
 	j.CookieJar.SetCookies(u, kept)

@@ -6,6 +6,8 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -306,14 +308,26 @@ func TestCertifiedEncryption(t *testing.T) {
 	}
 }
 
+// endpoint is where the provider says that one of its endpoints is.
+func (r *certified) endpoint(name string) string {
+	r.Helper()
+	resp, err := http.Get(r.op.URL + "/.well-known/openid-configuration")
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var metadata map[string]any
+	if err := json.NewDecoder(resp.Body).Decode(&metadata); err != nil {
+		r.Fatal(err)
+	}
+	endpoint, _ := metadata[name].(string)
+	return endpoint
+}
+
 // userinfo says whether an access token is good.
 func (r *certified) userinfo(token string) bool {
 	r.Helper()
-	path := "/userinfo"
-	if r.node {
-		path = "/me"
-	}
-	req, err := http.NewRequest(http.MethodGet, r.op.URL+path, nil)
+	req, err := http.NewRequest(http.MethodGet, r.endpoint("userinfo_endpoint"), nil)
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -440,7 +454,7 @@ func TestCertifiedBackchannelLogout(t *testing.T) {
 				other := r.s.strict()
 				r.signIn(r.b)
 				r.signIn(other)
-				v := r.op.Walk(r, r.b.Jar, r.op.URL+"/session/end", url.Values{"logout": {"yes"}})
+				v := r.op.Walk(r, r.b.Jar, r.endpoint("end_session_endpoint"), url.Values{"logout": {"yes"}})
 				if v.URL.Path != "/session/end/success" {
 					r.Fatalf("ends at %s", v.URL)
 				}
@@ -530,8 +544,7 @@ func TestCertifiedRefreshTokenStolen(t *testing.T) {
 		if len(used) != 1 {
 			r.Fatalf("%d refreshes", len(used))
 		}
-		path := map[bool]string{true: "/token", false: "/oauth/token"}[r.node]
-		req, err := http.NewRequest(http.MethodPost, r.op.URL+path, strings.NewReader(url.Values{
+		req, err := http.NewRequest(http.MethodPost, r.endpoint("token_endpoint"), strings.NewReader(url.Values{
 			"grant_type": {"refresh_token"}, "refresh_token": used,
 		}.Encode()))
 		if err != nil {
@@ -543,9 +556,10 @@ func TestCertifiedRefreshTokenStolen(t *testing.T) {
 		if err != nil {
 			r.Fatal(err)
 		}
+		body, err := io.ReadAll(resp.Body)
 		resp.Body.Close()
-		if resp.StatusCode != http.StatusBadRequest {
-			r.Errorf("the old refresh token: %s", resp.Status)
+		if err != nil || resp.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), "invalid_grant") {
+			r.Errorf("the old refresh token: %s %s", resp.Status, body)
 		}
 		time.Sleep(1100 * time.Millisecond)
 		a := r.b.get("/private")

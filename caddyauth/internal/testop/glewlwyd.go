@@ -76,24 +76,8 @@ hash_algorithm="SHA512"
 database = { type = "sqlite3"; path = "%[4]s" }
 `, port, home, glewlwydModules, database)), 0o600))
 	cmd := exec.Command(program, "--config-file="+config)
-	if testing.Verbose() {
-		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-	}
-	fatal(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	for until := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
-		if err == nil {
-			conn.Close()
-			break
-		}
-		if time.Now().After(until) {
-			t.Fatal("glewlwyd does not listen")
-		}
-	}
+	run(t, cmd, port)
+	// What RFC 6749, section 2.3.1, has encoded, it does not decode.
 	g := &Glewlwyd{URL: home + "/api/oidc", ClientID: "gateway", ClientSecret: rand.Text(), api: home + "/api"}
 	g.setUp(t, redirectURI, backchannelURI)
 	return g
@@ -190,6 +174,29 @@ func (g *Glewlwyd) call(t testing.TB, jar http.CookieJar, method, path string, b
 	defer resp.Body.Close()
 	if text, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK {
 		t.Fatalf("%s %s: %s %s", method, path, resp.Status, strings.TrimSpace(string(text)))
+	}
+}
+
+// run runs a provider until the test ends, and waits until it listens.
+func run(t testing.TB, cmd *exec.Cmd, port string) {
+	t.Helper()
+	if testing.Verbose() {
+		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	}
+	fatal(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	for until := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			conn.Close()
+			return
+		}
+		if time.Now().After(until) {
+			t.Fatalf("%s does not listen", cmd.Path)
+		}
 	}
 }
 
