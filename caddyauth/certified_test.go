@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -246,6 +247,13 @@ func TestCertifiedFormPost(t *testing.T) {
 				v := r.signIn(r.b)
 				if v.Form.Get("code") == "" || v.Form.Get("state") == "" || v.URL.RawQuery != "" {
 					r.Errorf("the provider posts %v to %s", v.Form, v.URL)
+				}
+				// The cookies of the flow go along with the form, and no others.
+				for name, goes := range r.b.Jar.(*strictJar).goes {
+					_, last, _ := strings.Cut(name, ".")
+					if want := slices.Contains([]string{"state", "nonce", "pkce.code_verifier"}, last); goes != want {
+						r.Errorf("%s goes along: %v", name, goes)
+					}
 				}
 				// Who did not begin has no cookies that go along.
 				other := r.s.strict()
