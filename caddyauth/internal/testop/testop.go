@@ -2,7 +2,8 @@
 // sign-in pages the way a browser does.
 //
 // [Start] runs zitadel/oidc in this process, [StartNode] the npm package
-// oidc-provider. Both listen on loopback only.
+// oidc-provider, [StartGlewlwyd] and [StartLemonLDAP] Debian's packages. All listen
+// on loopback only.
 package testop
 
 import (

@@ -19,8 +19,9 @@ import (
 )
 
 // Start runs zitadel's provider until the test ends. The redirect URIs are
-// compared exactly. A refresh token is taken once. After signing out, browsers may be sent to each of them with
-// signed-out in place of callback and the provider's id.
+// compared exactly, and a refresh token is taken once. After signing out, browsers
+// may be sent to each of the URIs with signed-out in place of callback and the
+// provider's id.
 func Start(t testing.TB, redirectURIs ...string) *OP {
 	t.Helper()
 	mux := http.NewServeMux()
