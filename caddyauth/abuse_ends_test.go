@@ -23,6 +23,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddyauth/gateway/caddyauth/internal/safeurl"
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
 
 // TestREDIR21TrustedOrigins: an origin is trusted as a whole. There are no
@@ -167,7 +168,7 @@ http://localhost:{PORT} {
 	caddyauth {
 		secret {env.CADDYAUTH_TEST_SECRET} {file.`+file+`}
 		users `+usersFile(t)+`
-		provider oidc http://127.0.0.1:`+freePort(t)+` as gone {
+		provider oidc http://127.0.0.1:`+testport.Free(t)+` as gone {
 			client_id client
 			client_secret {env.CADDYAUTH_TEST_CLIENT_SECRET}
 		}

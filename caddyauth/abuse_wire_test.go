@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
 
 // upgrade are the fields of a WebSocket handshake.
@@ -144,7 +146,7 @@ http://app.localhost:{PORT} {
 func wireSite(t *testing.T, handle http.HandlerFunc) (s *server, up *upstream, secure string) {
 	t.Helper()
 	up = newUpstream(t, handle)
-	secure = freePort(t)
+	secure = testport.Free(t)
 	site := ` {
 	caddyauth {
 		secret ` + secret + `

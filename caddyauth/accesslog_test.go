@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
 
 // TestLEAK02Logs runs whole flows with everything logged, and looks for what
@@ -38,7 +40,7 @@ http://localhost:{PORT} {
 	caddyauth {
 		secret {env.CADDYAUTH_TEST_SECRET}
 		provider dev
-		provider oidc http://127.0.0.1:`+freePort(t)+` as gone {
+		provider oidc http://127.0.0.1:`+testport.Free(t)+` as gone {
 			client_id client
 			client_secret {env.CADDYAUTH_TEST_CLIENT_SECRET}
 		}
@@ -191,7 +193,7 @@ http://` + name + ` {
 	}
 	// Only where sites need not name their port does Caddy leave those without a
 	// log out.
-	s := &server{t: t, Port: freePort(t), Log: filepath.Join(dir, "caddy.log")}
+	s := &server{t: t, Port: testport.Free(t), Log: filepath.Join(dir, "caddy.log")}
 	s.Base = "http://localhost:" + s.Port
 	err := s.load("http_port "+s.Port, site("localhost", "log")+site("named.localhost", "log mine {\noutput file "+dir+"/mine.log\n}")+site("*.wild.localhost", "log {\noutput file "+dir+"/wild.log\n}")+site("quiet.localhost", ""))
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyauth/gateway/caddyauth/internal/lyingop"
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
 
 const forwardedToken = "X-Forwarded-Access-Token"
@@ -44,7 +45,7 @@ http://localhost:{PORT} {
 	}
 	reverse_proxy `+up.addr()+`
 }
-http://localhost:`+freePort(t)+` {
+http://localhost:`+testport.Free(t)+` {
 	reverse_proxy `+up.addr()+`
 }
 `), up, op
@@ -196,7 +197,7 @@ func TestAccessTokenMistakes(t *testing.T) {
 		}
 	}
 	for _, lines := range []string{"access_token", "access_token on", "access_token off", "access_token Authorization"} {
-		s := &server{t: t, Port: freePort(t), Log: t.TempDir() + "/caddy.log"}
+		s := &server{t: t, Port: testport.Free(t), Log: t.TempDir() + "/caddy.log"}
 		if err := s.load("", site(lines)); err != nil {
 			t.Errorf("%q: %v", lines, err)
 			continue
@@ -233,7 +234,7 @@ func TestOrgRules(t *testing.T) {
 		"provider github\nprovider google\nallow org github:acme google:dev@example.com",
 		users + "\nprovider github\nallow org acme",
 	} {
-		s := &server{t: t, Port: freePort(t), Log: t.TempDir() + "/caddy.log"}
+		s := &server{t: t, Port: testport.Free(t), Log: t.TempDir() + "/caddy.log"}
 		s.Base = "http://localhost:" + s.Port
 		if err := s.load("", site(lines)); err != nil {
 			t.Errorf("%q: %v", lines, err)

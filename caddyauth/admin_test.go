@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
 
 // adminAPI is the admin endpoint of a running Caddy.
@@ -26,7 +28,7 @@ type adminAPI struct {
 // startAdmin is start with an admin endpoint.
 func startAdmin(t testing.TB, config string) (*server, adminAPI) {
 	t.Helper()
-	return startAdminWith(t, adminAPI{t, "127.0.0.1:" + freePort(t)}, "", config)
+	return startAdminWith(t, adminAPI{t, "127.0.0.1:" + testport.Free(t)}, "", config)
 }
 
 // startAdminWith is startAdmin with further global options.
@@ -256,7 +258,7 @@ func TestAdminSessions(t *testing.T) {
 // TestAdminSeveralStores: sites with one store are one list, and several stores
 // are walked one after the other.
 func TestAdminSeveralStores(t *testing.T) {
-	second, third := freePort(t), freePort(t)
+	second, third := testport.Free(t), testport.Free(t)
 	file := filepath.Join(t.TempDir(), "store.db")
 	// Sites of one store have one users file.
 	first := keeping(t, "{PORT}", "store memory")

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 	"github.com/caddyauth/gateway/caddyauth/internal/testsmtp"
 )
 
@@ -63,7 +64,7 @@ http://localhost:{PORT} {
 		users `+usersFile(t)+`
 		provider dev
 		`+provider("op")+provider("other")+`
-		provider oidc http://127.0.0.1:`+freePort(t)+` as down {
+		provider oidc http://127.0.0.1:`+testport.Free(t)+` as down {
 			client_id c
 			client_secret {env.CADDYAUTH_TEST_CLIENT_SECRET}
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddyauth/gateway/caddyauth/assertion"
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 	"github.com/caddyauth/gateway/caddyauth/internal/testreq"
 )
 
@@ -76,7 +77,7 @@ func TestVerifiers(t *testing.T) {
 			if err := os.WriteFile(file, []byte(example(t, e.language)), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			port := freePort(t)
+			port := testport.Free(t)
 			s := assertionSite(t, "", "127.0.0.1:"+port)
 			run(t, e.command(t, file, port), port, s.Base)
 			testVerifier(t, s, "http://127.0.0.1:"+port)

@@ -20,6 +20,7 @@ import (
 	jose "github.com/go-jose/go-jose/v4"
 
 	"github.com/caddyauth/gateway/caddyauth/internal/testop"
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
 
 // certified is a site in front of one of the two providers that the OpenID
@@ -60,7 +61,7 @@ func (c certifiedSite) run(t *testing.T, test func(*certified)) {
 
 func (c certifiedSite) start(t *testing.T, node bool) *certified {
 	t.Helper()
-	s := &server{t: t, Port: freePort(t), Log: filepath.Join(t.TempDir(), "caddy.log")}
+	s := &server{t: t, Port: testport.Free(t), Log: filepath.Join(t.TempDir(), "caddy.log")}
 	s.Base = "http://localhost:" + s.Port
 	r := &certified{T: t, s: s, up: newUpstream(t, nil), node: node, lines: c.lines}
 	auth := s.Base + "/api/auth"

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
 
 // caddyCommand is the command caddy with its homes in a folder of its own.
@@ -88,7 +90,7 @@ func (c caddyCommand) serve(config, address string) {
 // command.
 func TestCommand(t *testing.T) {
 	c := caddyCommand{t, t.TempDir()}
-	port, address := freePort(t), "127.0.0.1:"+freePort(t)
+	port, address := testport.Free(t), "127.0.0.1:"+testport.Free(t)
 	config := "{\nadmin " + address + "\nskip_install_trust\npersist_config off\n}\n" +
 		strings.Replace(keeping(t, port, "store bolt "+filepath.Join(c.home, "store.db")+"\ntokens"), "secret "+secret, "", 1)
 	c.serve(config, "localhost:"+port)
@@ -174,7 +176,7 @@ func TestCommand(t *testing.T) {
 // TestCommandMistakes has what the command refuses, and what it says then.
 func TestCommandMistakes(t *testing.T) {
 	c := caddyCommand{t, t.TempDir()}
-	nobody := "127.0.0.1:" + freePort(t)
+	nobody := "127.0.0.1:" + testport.Free(t)
 	for _, tc := range []struct {
 		args []string
 		says string

@@ -25,6 +25,8 @@ import (
 	"github.com/quic-go/quic-go/http3"
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
 
 // TestGateProperty sends generated request targets to generated rules, without
@@ -110,7 +112,7 @@ func (c *tally) String() string {
 func runBatch(t *testing.T, seed, batch uint64, cases int, total *tally) {
 	random := rand.New(rand.NewPCG(seed, batch))
 	up := newEchoUpstream(t)
-	port := freePort(t)
+	port := testport.Free(t)
 	var config strings.Builder
 	var sets []*ruleSet
 	files := certificate(t, "*.test")

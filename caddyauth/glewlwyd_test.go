@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddyauth/gateway/caddyauth/internal/testop"
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
 
 // TestMoreGlewlwyd signs in, has tokens renewed and signs out with a provider that
@@ -17,7 +18,7 @@ func TestMoreGlewlwyd(t *testing.T) {
 	if os.Getenv("CADDYAUTH_MORE") != "1" {
 		return
 	}
-	port, up := freePort(t), newUpstream(t, nil)
+	port, up := testport.Free(t), newUpstream(t, nil)
 	base := "http://localhost:" + port
 	op := testop.StartGlewlwyd(t, base+"/api/auth/callback/op", base+"/api/auth/backchannel-logout/op")
 	t.Setenv("CADDYAUTH_TEST_CLIENT_SECRET", op.ClientSecret)

@@ -27,6 +27,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddyauth/gateway/caddyauth"
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 	_ "github.com/caddyauth/gateway/caddyauth/provider/devidp"
 )
 
@@ -65,18 +66,6 @@ func adapt(t testing.TB, text string) ([]byte, []caddyconfig.Warning, error) {
 	return caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
 }
 
-// freePort returns a port on loopback that nothing listens on.
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
-}
-
 // server is a running Caddy.
 type server struct {
 	t testing.TB
@@ -110,7 +99,7 @@ func start(t testing.TB, config string) *server { return startWith(t, "", config
 // startWith is start with further global options.
 func startWith(t testing.TB, global, config string) *server {
 	t.Helper()
-	s := &server{t: t, Port: freePort(t), Log: filepath.Join(t.TempDir(), "caddy.log")}
+	s := &server{t: t, Port: testport.Free(t), Log: filepath.Join(t.TempDir(), "caddy.log")}
 	s.Base = "http://localhost:" + s.Port
 	if err := s.load(global, config); err != nil {
 		t.Fatal(err)
@@ -164,7 +153,7 @@ func unkept(t testing.TB, raw []byte) []byte {
 // loadError returns the error that loading a Caddyfile fails with.
 func loadError(t testing.TB, global, config string) error {
 	t.Helper()
-	s := &server{t: t, Port: freePort(t), Log: filepath.Join(t.TempDir(), "caddy.log")}
+	s := &server{t: t, Port: testport.Free(t), Log: filepath.Join(t.TempDir(), "caddy.log")}
 	err := s.load(global, config)
 	if err == nil {
 		_ = caddy.Stop()

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
 
 // handlerJSON is a whole configuration with one site and this handler.
@@ -123,7 +125,7 @@ func TestJSONMistakes(t *testing.T) {
 		{ok + `, "step_up": [{"acr": ["a b"]}]`, `caddyauth: step_up: the acr value "a b" has characters that no such value has`},
 		{ok + `, "pages": {"refuse": "nginx"}`, `caddyauth: pages refuse "nginx": it takes only 'caddy'`},
 	} {
-		err := validate(handlerJSON(freePort(t), c.handler))
+		err := validate(handlerJSON(testport.Free(t), c.handler))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s\n got %v\nwant %s", c.handler, err, c.want)
 		}
@@ -157,7 +159,7 @@ func TestJSONPlaces(t *testing.T) {
 			"here: caddyauth stands where only /x/* arrives, so its endpoints under /api/auth cannot be reached: move it to the top of the site"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			config := `{"admin": {"disabled": true}, "apps": {"http": {"servers": {"a": {"listen": ["` + c.listen + ":" + freePort(t) + `"],
+			config := `{"admin": {"disabled": true}, "apps": {"http": {"servers": {"a": {"listen": ["` + c.listen + ":" + testport.Free(t) + `"],
 				"automatic_https": {"disable": true}, "routes": ` + c.routes + `}}}}}`
 			err := caddy.Load(unkept(t, []byte(config)), true)
 			if err == nil {

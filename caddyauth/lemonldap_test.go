@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/caddyauth/gateway/caddyauth/internal/testop"
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
 
 // TestMoreLemonLDAP signs in by a posted form and out again with a provider that
@@ -13,7 +14,7 @@ func TestMoreLemonLDAP(t *testing.T) {
 	if os.Getenv("CADDYAUTH_MORE") != "1" {
 		return
 	}
-	port := freePort(t)
+	port := testport.Free(t)
 	base := "http://localhost:" + port
 	r := &certified{T: t, up: newUpstream(t, nil), op: testop.StartLemonLDAP(t, base+"/api/auth/callback/op", base+"/api/auth/signed-out")}
 	t.Setenv("CADDYAUTH_TEST_CLIENT_SECRET", r.op.ClientSecret)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyauth/gateway/caddyauth/internal/testissuer"
 	"github.com/caddyauth/gateway/caddyauth/internal/testop"
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
 
 // leavingOP is an OpenID Provider with one session, which is alice's, and which ends
@@ -130,7 +131,7 @@ http://localhost:{PORT} {
 	}
 	reverse_proxy `+up.addr()+`
 }
-http://localhost:`+freePort(t)+` {
+http://localhost:`+testport.Free(t)+` {
 	reverse_proxy `+up.addr()+`
 }
 `), op
@@ -624,7 +625,7 @@ func TestInitiatedLoginLinksNothing(t *testing.T) {
 
 // A real provider, which checks what it is sent.
 func TestRPInitiatedLogoutAtZitadel(t *testing.T) {
-	up, port := newUpstream(t, nil), freePort(t)
+	up, port := newUpstream(t, nil), testport.Free(t)
 	base := "http://localhost:" + port
 	op := testop.Start(t, base+"/api/auth/callback/op")
 	s := start(t, `
@@ -674,7 +675,7 @@ func TestLogoutMistakes(t *testing.T) {
 		"logout {\nfrontchannel\n}": "logout: frontchannel: it takes a provider of OpenID Connect, and the site has none",
 		"initiate_login":            "initiate_login: it takes a provider of OpenID Connect, and the site has none",
 	} {
-		err := loadError(t, "", "http://localhost:"+freePort(t)+" {\ncaddyauth {\nsecret "+secret+"\nusers "+usersFile(t)+"\n"+words+"\n}\n}\n")
+		err := loadError(t, "", "http://localhost:"+testport.Free(t)+" {\ncaddyauth {\nsecret "+secret+"\nusers "+usersFile(t)+"\n"+words+"\n}\n}\n")
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", words, err)
 		}
@@ -760,7 +761,7 @@ http://localhost:{PORT} {
 http://127.0.0.1:{PORT} {
 	`+site("logout off")+`
 }
-http://localhost:`+freePort(t)+` {
+http://localhost:`+testport.Free(t)+` {
 	caddyauth {
 		users `+usersFile(t)+`
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
 
 // other is a browser at the second site of a test, which has the same port on
@@ -274,7 +276,7 @@ http://localhost:{PORT} {
 
 // newServer is a server that runs nothing yet.
 func newServer(t testing.TB) *server {
-	s := &server{t: t, Port: freePort(t)}
+	s := &server{t: t, Port: testport.Free(t)}
 	s.Base = "http://localhost:" + s.Port
 	return s
 }

@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/caddyauth/gateway/caddyauth/internal/testdb"
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
 
 // startEndpoint reloads a portal with an admin endpoint.
 func (w *portalWorld) startEndpoint(global, sites string) adminAPI {
 	w.t.Helper()
-	a := adminAPI{w.t, "127.0.0.1:" + freePort(w.t)}
+	a := adminAPI{w.t, "127.0.0.1:" + testport.Free(w.t)}
 	w.t.Cleanup(a.end)
 	if err := w.load(a.global()+"\n"+global, sites); err != nil {
 		w.t.Fatal(err)

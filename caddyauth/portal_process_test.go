@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddyauth/gateway/caddyauth/internal/testdb"
 	"github.com/caddyauth/gateway/caddyauth/internal/testop"
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 	_ "github.com/caddyauth/gateway/caddyauth/store/redis"
 )
 
@@ -30,7 +31,7 @@ type farPortal struct {
 // in the block of the members.
 func newFarPortal(t *testing.T, store, strategy, lines string) *farPortal {
 	t.Helper()
-	here, there := freePort(t), freePort(t)
+	here, there := testport.Free(t), testport.Free(t)
 	w := &portalWorld{t: t, auth: "https://auth.example.com:" + here, wiki: "https://wiki.example.com:" + there, shop: "https://shop.example.net:" + there}
 	w.own = w.auth
 	w.op = testop.Start(t, w.auth+"/api/auth/callback/op")

@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyauth/gateway/caddyauth/internal/testop"
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
 
 // portalWorld is a portal with members of two root domains.
@@ -31,7 +32,7 @@ type portalWorld struct {
 // member.
 func newPortal(t *testing.T, lines, members string) *portalWorld {
 	t.Helper()
-	w := &portalWorld{t: t, server: &server{t: t, Port: freePort(t), Log: filepath.Join(t.TempDir(), "caddy.log")}}
+	w := &portalWorld{t: t, server: &server{t: t, Port: testport.Free(t), Log: filepath.Join(t.TempDir(), "caddy.log")}}
 	w.auth, w.wiki = "https://auth.example.com:"+w.Port, "https://wiki.example.com:"+w.Port
 	w.shop, w.own = "https://shop.example.net:"+w.Port, "https://own.example.net:"+w.Port
 	w.op = testop.Start(t, w.auth+"/api/auth/callback/op")

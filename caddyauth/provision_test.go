@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
 
 // refusal is a configuration that adapts but cannot run.
@@ -651,7 +653,7 @@ func TestRELOAD03BadConfig(t *testing.T) {
 func TestValidateTouchesNothing(t *testing.T) {
 	data := t.TempDir()
 	raw, _, err := adapt(t, "{\n\tadmin off\n\tstorage file_system "+data+"\n}\n"+
-		strings.ReplaceAll(siteWith(keycloak), "{PORT}", freePort(t)))
+		strings.ReplaceAll(siteWith(keycloak), "{PORT}", testport.Free(t)))
 	if err != nil {
 		t.Fatal(err)
 	}

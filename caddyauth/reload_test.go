@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
 
 // reloadSite is the site of the reload tests; version makes one configuration
@@ -282,7 +284,7 @@ func TestProviderDown(t *testing.T) {
 http://localhost:{PORT} {
 	caddyauth {
 		secret ` + secret + `
-		provider oidc http://127.0.0.1:` + freePort(t) + ` as gone {
+		provider oidc http://127.0.0.1:` + testport.Free(t) + ` as gone {
 			name Gone
 			client_id client
 			client_secret something-secret

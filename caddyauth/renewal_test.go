@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyauth/gateway/caddyauth/internal/lyingop"
 	"github.com/caddyauth/gateway/caddyauth/internal/testdb"
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
 
 // crowd makes n requests at once, each to the next one of some sites, with the
@@ -112,7 +113,7 @@ http://localhost:{PORT} {
 	reverse_proxy ` + up.addr() + `
 }
 `
-			s, there := start(t, site), freePort(t)
+			s, there := start(t, site), testport.Free(t)
 			startElsewhere(t, there, "", site, func() error {
 				conn, err := net.Dial("tcp", "127.0.0.1:"+there)
 				if err == nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/caddyauth/gateway/caddyauth"
 	"github.com/caddyauth/gateway/caddyauth/cookie"
 	"github.com/caddyauth/gateway/caddyauth/dialect"
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 	"github.com/caddyauth/gateway/caddyauth/internal/testsmtp"
 	"github.com/caddyauth/gateway/caddyauth/jwt"
 )
@@ -161,7 +162,7 @@ func TestRotation(t *testing.T) {
 				mail := testsmtp.Start(t, testsmtp.Options{})
 				dir := t.TempDir()
 				config := rotatingSite(t, mail, "compat "+d.String()+"\nsession {\nstrategy "+strategy+"\n}")
-				a := adminAPI{t, "127.0.0.1:" + freePort(t)}
+				a := adminAPI{t, "127.0.0.1:" + testport.Free(t)}
 				s, admin := startAdminWith(t, a, "storage file_system "+dir, config)
 				rotate(t, s, admin, mail, dir, d, strategy)
 			})
@@ -295,7 +296,7 @@ func opens(t testing.TB, d dialect.Dialect, secret, token string) bool {
 func TestRotationRetires(t *testing.T) {
 	t.Cleanup(caddyauth.SetRotation(200*time.Millisecond, 100*time.Millisecond, 0))
 	dir := t.TempDir()
-	a := adminAPI{t, "127.0.0.1:" + freePort(t)}
+	a := adminAPI{t, "127.0.0.1:" + testport.Free(t)}
 	s, admin := startAdminWith(t, a, "storage file_system "+dir, `
 http://localhost:{PORT} {
 	caddyauth {
@@ -348,7 +349,7 @@ http://localhost:{PORT} {
 func TestRotationKeepsLimits(t *testing.T) {
 	t.Cleanup(caddyauth.SetRotation(time.Millisecond, 50*time.Millisecond, time.Minute))
 	dir := t.TempDir()
-	s, admin := startAdminWith(t, adminAPI{t, "127.0.0.1:" + freePort(t)}, "storage file_system "+dir, `
+	s, admin := startAdminWith(t, adminAPI{t, "127.0.0.1:" + testport.Free(t)}, "storage file_system "+dir, `
 http://localhost:{PORT} {
 	caddyauth {
 		users `+usersFile(t)+`

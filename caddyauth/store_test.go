@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
 
 // stored is a site that keeps its users in memory.
@@ -64,11 +66,11 @@ func TestProvidersOfOneStore(t *testing.T) {
 		name, second string
 		refused      bool
 	}{
-		{"the same file", site(freePort(t), one, ""), false},
-		{"another file", site(freePort(t), other, ""), true},
-		{"another file, another store", strings.Replace(site(freePort(t), other, ""), "store memory", "store bolt "+t.TempDir()+"/store.db", 1), false},
+		{"the same file", site(testport.Free(t), one, ""), false},
+		{"another file", site(testport.Free(t), other, ""), true},
+		{"another file, another store", strings.Replace(site(testport.Free(t), other, ""), "store memory", "store bolt "+t.TempDir()+"/store.db", 1), false},
 	} {
-		s := &server{t: t, Port: freePort(t), Log: t.TempDir() + "/caddy.log"}
+		s := &server{t: t, Port: testport.Free(t), Log: t.TempDir() + "/caddy.log"}
 		err := s.load("", site("{PORT}", one, "")+c.second)
 		if refused := err != nil && strings.Contains(err.Error(), "and both sites keep their users in one store"); refused != c.refused || err != nil && !refused {
 			t.Errorf("%s: %v", c.name, err)

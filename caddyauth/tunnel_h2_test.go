@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
 
 // TestWIRE04ExtendedConnect opens WebSockets over HTTP/2 (RFC 8441).
@@ -74,7 +76,7 @@ https://localhost:{PORT} {
 // site is at https and the server's port.
 func startExtended(t *testing.T, sites, global string) *server {
 	t.Helper()
-	s := &server{t: t, Port: freePort(t), Log: filepath.Join(t.TempDir(), "caddy.log")}
+	s := &server{t: t, Port: testport.Free(t), Log: filepath.Join(t.TempDir(), "caddy.log")}
 	s.Base = "https://localhost:" + s.Port
 	config := filepath.Join(t.TempDir(), "Caddyfile")
 	text := strings.NewReplacer("{PORT}", s.Port, "{LOG}", s.Log, "{GLOBAL}", global).Replace(globals + sites)

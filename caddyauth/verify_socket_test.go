@@ -5,14 +5,16 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
 
 // TestForwardAuthSockets opens WebSockets over HTTP/2 and HTTP/3 at another Caddy,
 // which asks about them with the method CONNECT.
 func TestForwardAuthSockets(t *testing.T) {
 	app := newUpstream(t, echoFrames)
-	asked := freePort(t)
-	plain := freePort(t)
+	asked := testport.Free(t)
+	plain := testport.Free(t)
 	front := strings.NewReplacer("http://localhost:{FRONT} {", "https://localhost:{PORT} {\n\ttls "+certificate(t), "{CADDY}", asked, "{APP}", app.addr()).Replace(caddyConfig) +
 		strings.NewReplacer("{FRONT}", plain, "{CADDY}", asked, "{APP}", app.addr()).Replace(caddyConfig)
 	s := startExtended(t, front+`

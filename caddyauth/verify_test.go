@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 	"github.com/caddyauth/gateway/caddyauth/internal/testreq"
 )
 
@@ -356,7 +357,7 @@ http://localhost:{PORT} {
 
 func TestForwardAuthNginx(t *testing.T) {
 	testreq.Program(t, "nginx")
-	front := freePort(t)
+	front := testport.Free(t)
 	s, app := verifierBehind(t, "")
 	runNginx(t, nginxConfig(t, front, s.Port, app.addr()))
 	awaitPort(t, front)
@@ -385,7 +386,7 @@ http://localhost:{FRONT} {
 `
 
 func TestForwardAuthCaddy(t *testing.T) {
-	front := freePort(t)
+	front := testport.Free(t)
 	// Both Caddys are one process here; only the requests tell them apart.
 	_, app := verifierBehind(t, strings.ReplaceAll(caddyConfig, "{FRONT}", front))
 	awaitPort(t, front)

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
 
 // warnings returns what the log warns of, with the fields that matter.
@@ -120,7 +122,7 @@ func TestEarlierAnswers(t *testing.T) {
 func TestAutoHTTPSIsSilent(t *testing.T) {
 	s := newServer(t)
 	s.Log = filepath.Join(t.TempDir(), "caddy.log")
-	https, more := freePort(t), freePort(t)
+	https, more := testport.Free(t), testport.Free(t)
 	s.loadJSON(`{"admin": {"disabled": true}, "logging": {"logs": {"default": {"writer": {"output": "file", "filename": "` + s.Log + `"}}}},
 		"apps": {"pki": {"certificate_authorities": {"local": {"install_trust": false}}}, "http": {"http_port": ` + s.Port + `, "https_port": ` + https + `, "servers": {
 			"all":  {"listen": ["127.0.0.1:` + https + `"], "tls_connection_policies": [{}], "routes": [{"handle": [{"handler": "static_response"}]}]},

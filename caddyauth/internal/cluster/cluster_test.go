@@ -22,6 +22,7 @@ import (
 
 	"github.com/caddyauth/gateway/caddyauth/internal/testdb"
 	"github.com/caddyauth/gateway/caddyauth/internal/testop"
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
 
 const (
@@ -100,7 +101,7 @@ type cluster struct {
 
 func newCluster(t *testing.T, binary, store, strategy string) *cluster {
 	c := &cluster{T: t, binary: binary, dir: t.TempDir()}
-	front := freePort(t)
+	front := testport.Free(t)
 	c.origin = "http://localhost:" + front
 	c.op = testop.Start(t, c.origin+"/api/auth/callback/op")
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -119,7 +120,7 @@ func newCluster(t *testing.T, binary, store, strategy string) *cluster {
 	})
 	var addresses []string
 	for i := range c.ports {
-		c.ports[i] = freePort(t)
+		c.ports[i] = testport.Free(t)
 		addresses = append(addresses, "127.0.0.1:"+c.ports[i])
 		c.write(fmt.Sprint("node", i), `{
 	admin off
@@ -434,14 +435,4 @@ func (p *person) haunt(cookies string) {
 			p.Errorf("%s has signed out, and node %d still lets the session in", p.name, i)
 		}
 	}
-}
-
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }

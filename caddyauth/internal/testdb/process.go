@@ -2,11 +2,13 @@ package testdb
 
 import (
 	"bytes"
-	"net"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"syscall"
 	"testing"
+
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
 
 // process is a running server.
@@ -58,10 +60,9 @@ func (p *process) log() string {
 // freePort is a port of 127.0.0.1 that nobody listens at.
 func freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := strconv.Atoi(testport.Free(t))
 	fatal(t, err)
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 func fatal(t testing.TB, err error) {

@@ -21,6 +21,7 @@ import (
 
 	jose "github.com/go-jose/go-jose/v4"
 
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 	"github.com/caddyauth/gateway/caddyauth/internal/testreq"
 )
 
@@ -47,7 +48,7 @@ func StartGlewlwyd(t testing.TB, redirectURI, backchannelURI string) *Glewlwyd {
 	t.Helper()
 	program, sqlite := testreq.Program(t, "glewlwyd"), testreq.Program(t, "sqlite3")
 	testreq.File(t, glewlwydTables, "Debian's package glewlwyd")
-	dir, port := t.TempDir(), freePort(t)
+	dir, port := t.TempDir(), testport.Free(t)
 	database, config := filepath.Join(dir, "glewlwyd.db"), filepath.Join(dir, "glewlwyd.conf")
 	tables, err := os.Open(glewlwydTables)
 	fatal(t, err)
@@ -198,14 +199,4 @@ func run(t testing.TB, cmd *exec.Cmd, port string) {
 			t.Fatalf("%s does not listen", cmd.Path)
 		}
 	}
-}
-
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	fatal(t, err)
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	fatal(t, err)
-	return port
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 	"github.com/caddyauth/gateway/caddyauth/internal/testreq"
 )
 
@@ -27,7 +28,7 @@ func StartLemonLDAP(t testing.TB, redirectURI, postLogoutURI string) *OP {
 	t.Helper()
 	plackup := testreq.Program(t, "plackup")
 	testreq.File(t, lemonPortal, "Debian's package liblemonldap-ng-portal-perl")
-	port := freePort(t)
+	port := testport.Free(t)
 	o := newOP("http://127.0.0.1:" + port)
 	o.ClientID, o.ClientSecret = "gateway", rand.Text() // it does not decode them
 	ini := lemonFiles(t, o, redirectURI, postLogoutURI)
