@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	jose "github.com/go-jose/go-jose/v4"
 
 	"github.com/caddyauth/gateway/caddyauth/internal/testop"
@@ -80,11 +79,7 @@ func (c certifiedSite) start(t *testing.T, node bool) *certified {
 		c.zitadel(r.op)
 	}
 	r.load(c.lines, c.site)
-	t.Cleanup(func() {
-		if err := caddy.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { stopCaddy(t) })
 	r.b = s.strict()
 	return r
 }

@@ -104,12 +104,20 @@ func startWith(t testing.TB, global, config string) *server {
 	if err := s.load(global, config); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := caddy.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { stopCaddy(t) })
 	return s
+}
+
+// stopCaddy ends it once the WebSockets have ended that tests have let go of: Caddy
+// says goodbye to those that it still has, while others may be writing to them.
+func stopCaddy(t testing.TB) {
+	t.Helper()
+	for until := time.Now().Add(2 * time.Second); openTunnels.Load() > 0 && time.Now().Before(until); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := caddy.Stop(); err != nil {
+		t.Error(err)
+	}
 }
 
 // load loads or reloads.

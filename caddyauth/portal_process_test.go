@@ -57,7 +57,7 @@ func newFarPortal(t *testing.T, store, strategy, lines string) *farPortal {
 	if err := w.load(f.portalGlobal, f.portalSite); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(stopCaddy(t))
+	t.Cleanup(func() { stopCaddy(t) })
 	// Nothing like it is in this process, so that the portal knows no member.
 	members := `https://wiki.example.com:{PORT}, https://shop.example.net:{PORT} {
 	log

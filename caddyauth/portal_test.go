@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/caddyauth/gateway/caddyauth/internal/testop"
 	"github.com/caddyauth/gateway/caddyauth/internal/testport"
 )
@@ -39,17 +37,9 @@ func newPortal(t *testing.T, lines, members string) *portalWorld {
 	if err := w.load(w.global(t, lines), portalSites(t, members)); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(stopCaddy(t))
+	t.Cleanup(func() { stopCaddy(t) })
 	w.awaitCertificates()
 	return w
-}
-
-func stopCaddy(t *testing.T) func() {
-	return func() {
-		if err := caddy.Stop(); err != nil {
-			t.Error(err)
-		}
-	}
 }
 
 // awaitCertificates waits until there is one for each host.

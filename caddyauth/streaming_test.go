@@ -24,6 +24,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -33,6 +34,9 @@ func accept(key string) string {
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
+
+// openTunnels is how many WebSockets are open at the upstreams of tests.
+var openTunnels atomic.Int32
 
 // echoFrames answers a WebSocket handshake and sends every text frame back.
 func echoFrames(w http.ResponseWriter, r *http.Request) {
@@ -44,6 +48,8 @@ func echoFrames(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
+	openTunnels.Add(1)
+	defer openTunnels.Add(-1)
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
 	fmt.Fprintf(rw, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\nSet-Cookie: next-auth.session-token=evil\r\n\r\n", accept(r.Header.Get("Sec-WebSocket-Key")))
