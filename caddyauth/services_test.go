@@ -28,7 +28,7 @@ func TestAppleFromFiles(t *testing.T) {
 	}
 	t.Setenv("AUTH_APPLE_ID", "com.example.web")
 	t.Setenv("AUTH_APPLE_KEY_ID", "KEY1234567")
-	const site = "\nhttps://localhost:{PORT} {\n\ttls internal\n\tcaddyauth {\n\t\tallow any\n"
+	const site = "\nhttp://localhost:{PORT} {\n\tcaddyauth {\n\t\tallow any\n"
 	t.Run("a placeholder", func(t *testing.T) {
 		if err := loadError(t, "", site+"\t\tprovider apple {\n\t\t\tclient_secret {file."+file+"}\n\t\t\tsetting team_id TEAM123456\n\t\t}\n\t}\n}\n"); err != nil {
 			t.Error(err)
