@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyauth/gateway/caddyauth/internal/lyingop"
 	"github.com/caddyauth/gateway/caddyauth/internal/testissuer"
 	"github.com/caddyauth/gateway/caddyauth/internal/testop"
 	"github.com/caddyauth/gateway/caddyauth/internal/testport"
@@ -228,6 +229,129 @@ func TestOUT05RPInitiatedLogout(t *testing.T) {
 				})
 			}
 			if n := len(s.linesOf("sent to the provider to sign out there")); n != 4 {
+				t.Errorf("%d lines", n)
+			}
+		})
+	}
+}
+
+// revokingSite is a site that forwards access tokens and signs people out at a
+// provider that revokes tokens.
+func revokingSite(t *testing.T, words string) (*server, *lyingop.OP) {
+	t.Helper()
+	op, up := lyingop.New(t), newUpstream(t, nil)
+	op.Metadata = func(m map[string]any) {
+		m["revocation_endpoint"], m["end_session_endpoint"] = op.URL+lyingop.Revocation, op.URL+lyingop.EndSession
+	}
+	t.Setenv("CADDYAUTH_TEST_CLIENT_SECRET", lyingop.ClientSecret)
+	return start(t, `
+http://localhost:{PORT} {
+	log
+	caddyauth {
+		secret `+secret+`
+		provider oidc `+op.URL+` as op {
+			client_id `+lyingop.ClientID+`
+			client_secret {env.CADDYAUTH_TEST_CLIENT_SECRET}
+		}
+		allow any
+		access_token
+		`+words+`
+	}
+	reverse_proxy `+up.addr()+`
+}
+`), op
+}
+
+// Who signs out leaves no refresh token behind that is good, where it was the
+// session's alone.
+func TestSignOutRevokes(t *testing.T) {
+	for name, tc := range map[string]struct {
+		words string
+		asked int
+	}{
+		"v4": {"logout", 1}, "v5": {"logout\ncompat v5", 1},
+		"off": {"", 0}, "only the other way": {"logout {\nprovider off\nbackchannel\n}", 0},
+		"tokens of the account": {"logout\nstore memory", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, op := revokingSite(t, tc.words)
+			b := s.browser()
+			b.oauth("op", "/api/auth/csrf")
+			b.leave("/")
+			seen := op.Seen(lyingop.Revocation)
+			if len(seen) != tc.asked {
+				t.Fatalf("%d requests", len(seen))
+			}
+			s.noTokensLogged()
+			if n := len(s.linesOf("the provider's refresh token was revoked")); n != tc.asked {
+				t.Errorf("%d lines", n)
+			}
+			if tc.asked == 0 {
+				return
+			}
+			if got := seen[0].Form.Get("token"); got != "leak-refresh-1" {
+				t.Errorf("revoked %q", got)
+			}
+			b.leave("/") // nobody is left to sign out
+			if n := op.Count(lyingop.Revocation); n != 1 {
+				t.Errorf("%d requests", n)
+			}
+		})
+	}
+}
+
+// A provider that hangs, or refuses, keeps nobody from leaving.
+func TestSignOutDoesNotWaitForRevocation(t *testing.T) {
+	s, op := revokingSite(t, "logout")
+	release := make(chan struct{})
+	defer close(release)
+	for name, h := range map[string]http.HandlerFunc{
+		"hangs": func(_ http.ResponseWriter, r *http.Request) {
+			select {
+			case <-release:
+			case <-r.Context().Done():
+			}
+		},
+		"refuses": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "down", http.StatusServiceUnavailable) },
+		"redirects": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, op.URL+"/other", http.StatusTemporaryRedirect)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			op.Replace(lyingop.Revocation, h)
+			b := s.browser()
+			b.oauth("op", "/api/auth/csrf")
+			before, began := len(s.linesOf(unrevoked)), time.Now()
+			a := b.leave("/")
+			if took := time.Since(began); took > 3*time.Second || !strings.HasPrefix(a.Header.Get("Location"), op.URL+lyingop.EndSession+"?") {
+				t.Errorf("%s to %q after %v", a.Status, a.Header.Get("Location"), took)
+			}
+			if b.get("/private").StatusCode != http.StatusFound || strings.Contains(b.cookieHeader(), "tokens") {
+				t.Error("still signed in")
+			}
+			if n := len(s.linesOf(unrevoked)) - before; n != 1 || op.Count("/other") != 0 {
+				t.Errorf("%d lines, %d requests elsewhere", n, op.Count("/other"))
+			}
+		})
+	}
+	s.noTokensLogged()
+}
+
+const unrevoked = "signed out, but the provider's refresh token could not be revoked: it stays good for whoever has it"
+
+// A site that waits to be told of logouts hears of a provider that tells nobody: at
+// once when somebody goes there, and once.
+func TestLogoutThatNobodyTells(t *testing.T) {
+	for name, tc := range map[string]struct {
+		words string
+		lines int
+	}{"waits": {"logout {\nbackchannel\n}", 1}, "does not": {"logout", 0}} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := logoutSite(t, tc.words)
+			for range 2 {
+				s.browser().enter()
+			}
+			if n := strings.Count(s.logText(), "does not say that it supports back-channel logout"); n != tc.lines {
 				t.Errorf("%d lines", n)
 			}
 		})

@@ -50,7 +50,10 @@ func (s *site) provisionProviders(ctx caddy.Context) error {
 
 // newProvider builds one provider.
 func (s *site) newProvider(ctx caddy.Context, c *Provider) (provider.Provider, error) {
-	opts := provider.Options{Log: s.log, Cache: s.app.shared.cache, Orgs: s.asksOrgs()}
+	opts := provider.Options{
+		Log: s.log, Cache: s.app.shared.cache, Orgs: s.asksOrgs(),
+		Backchannel: s.config.hasBackchannel(), Frontchannel: s.config.hasFrontchannel(),
+	}
 	switch {
 	case c.Preset == presetCredentials:
 		file, err := resolve(c.File)

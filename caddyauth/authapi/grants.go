@@ -17,6 +17,10 @@ type Grants interface {
 
 	// IDToken returns the ID token of a session, empty if none was kept.
 	IDToken(ctx context.Context, h http.Header, names *cookie.Names, s *session.Session) string
+
+	// Revoke has a provider revoke what it granted for a session that has ended, and
+	// reports whether there was anything to ask it for.
+	Revoke(ctx context.Context, h http.Header, names *cookie.Names, s *session.Session) (asked bool, err error)
 }
 
 // keepGrant keeps what the provider granted, or clears what another session's

@@ -42,6 +42,8 @@ const (
 )
 
 const (
+	// revokeWait is how long they wait for the provider to forget its refresh token.
+	revokeWait = 2 * time.Second
 	// leaveWait is how long somebody who has signed out waits for the provider's
 	// metadata.
 	leaveWait = 3 * time.Second
@@ -89,6 +91,7 @@ func (q *request) leaveProvider(s *session.Session) string {
 	if !ok || p.Info().Realm != s.Evidence.Realm {
 		return q.callbackURL
 	}
+	q.revoke(s)
 	state := q.api.randomToken()
 	back := q.base + "/" + actionSignedOut
 	if q.member() {
@@ -106,6 +109,26 @@ func (q *request) leaveProvider(s *session.Session) string {
 		return q.callbackURL
 	}
 	return back + "?state=" + q.exit(p.Info().ID)
+}
+
+// revoke has the provider forget the refresh token of a session that has ended, of
+// which nobody has any further use. That the browser goes away does not stop it, and
+// that it fails makes no difference to whoever has signed out.
+func (q *request) revoke(s *session.Session) {
+	if q.api.opts.Grants == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(q.r.Context()), revokeWait)
+	defer cancel()
+	asked, err := q.api.opts.Grants.Revoke(ctx, q.r.Header, &q.jar.names, s)
+	about := q.about(s.Evidence.Provider, s.AccountID())
+	switch {
+	case err != nil:
+		q.api.opts.Log.Warn("signed out, but the provider's refresh token could not be revoked: it stays good for whoever has it",
+			append(about, zap.String("reason", string(reasonOf(err))), zap.String("error", q.describe(err)))...)
+	case asked:
+		q.api.opts.Log.Info("the provider's refresh token was revoked", about...)
+	}
 }
 
 // endSessionURL is the address at the provider, empty if there is none, or none

@@ -85,7 +85,7 @@ func (k *Keeper) forwardCookie(ctx context.Context, h http.Header, names *cookie
 		return Outcome{}
 	}
 	g, err := k.fresh(ctx, &job{
-		provider: s.Evidence.Provider, space: "sid\x00" + s.Evidence.SID, about: about(s), renew: k.ask,
+		provider: s.Evidence.Provider, space: spaceOf(s), about: about(s), renew: k.ask,
 	}, b.Grant)
 	if err != nil {
 		return k.end(ctx, h, names, s)

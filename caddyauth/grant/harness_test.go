@@ -40,6 +40,7 @@ type fake struct {
 	delay    time.Duration
 	access   string // instead of a token of its own making
 	noRenew  bool   // the answer has no refresh token
+	revoked  []string
 }
 
 func (f *fake) Info() provider.Info { return provider.Info{ID: "op", Type: provider.TypeOIDC} }
@@ -82,6 +83,13 @@ func (f *fake) Refresh(ctx context.Context, r provider.RefreshRequest) (*provide
 		a.RefreshToken = ""
 	}
 	return a, nil
+}
+
+func (f *fake) Revoke(_ context.Context, refreshToken string) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.revoked = append(f.revoked, refreshToken)
+	return true, f.err
 }
 
 func (f *fake) count() int {

@@ -194,6 +194,9 @@ type Options struct {
 	// Orgs finds out which organizations a person belongs to, for rules that ask
 	// so. GitHub's scope read:org is asked for then. Default: false.
 	Orgs bool
+	// Backchannel and Frontchannel say that the site waits to be told of logouts. A
+	// provider that does not say that it tells of them draws a warning, once.
+	Backchannel, Frontchannel bool
 	// Cache keeps discovered metadata and keys. Providers of several sites and
 	// of successive configurations may share one. Default: one for this provider.
 	Cache *Cache

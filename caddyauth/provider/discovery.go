@@ -36,6 +36,9 @@ type metadata struct {
 	// endSession is where people are sent to sign out, empty if there is no such
 	// place.
 	endSession string
+	// revocation is where tokens are revoked (RFC 7009), empty if there is no such
+	// place.
+	revocation string
 	// leaving is what the provider says of telling us about logouts.
 	leaving logoutSupport
 }
@@ -82,13 +85,14 @@ type discoveryDocument struct {
 	RequirePAR    bool     `json:"require_pushed_authorization_requests"`
 	IssParam      bool     `json:"authorization_response_iss_parameter_supported"`
 	EndSession    string   `json:"end_session_endpoint"`
+	Revocation    string   `json:"revocation_endpoint"`
 }
 
 func (d *discoveryDocument) metadata() *metadata {
 	return &metadata{
 		issuer: d.Issuer, authorization: d.Authorization, token: d.Token, userinfo: d.Userinfo, jwks: d.JWKS,
 		algs: d.Algs, authMethods: d.AuthMethods, assertionAlgs: d.AuthAlgs, par: d.PAR, requirePAR: d.RequirePAR, issParam: d.IssParam,
-		endSession: d.EndSession,
+		endSession: d.EndSession, revocation: d.Revocation,
 	}
 }
 
@@ -173,7 +177,7 @@ func (m *metadata) check() error {
 	for _, s := range []setting{
 		{"authorization_endpoint", m.authorization}, {"token_endpoint", m.token},
 		{"jwks_uri", m.jwks}, {"userinfo_endpoint", m.userinfo}, {"pushed_authorization_request_endpoint", m.par},
-		{"end_session_endpoint", m.endSession},
+		{"end_session_endpoint", m.endSession}, {"revocation_endpoint", m.revocation},
 	} {
 		if s.value == "" {
 			continue // it may be written down

@@ -18,6 +18,7 @@ func (p *oauthProvider) metadata(ctx context.Context) (*metadata, error) {
 	if err != nil {
 		return nil, failure(ctx, ReasonDiscovery, err)
 	}
+	p.expects.compare(p, found)
 	m := *found
 	m.authorization = cmp.Or(p.static.authorization, m.authorization)
 	m.token = cmp.Or(p.static.token, m.token)

@@ -104,6 +104,59 @@ func TestEncryptedIDToken(t *testing.T) {
 	}
 }
 
+// Logout tokens are encrypted where ID tokens are, and opened by the same key.
+func TestEncryptedLogoutToken(t *testing.T) {
+	rsa2048, p256 := lyingop.RSA().Signer, ecOn(elliptic.P256())
+	for name, key := range map[string]crypto.Signer{"RSA": rsa2048, "EC": p256} {
+		t.Run(name, func(t *testing.T) {
+			op := newEvil(t)
+			p := op.leaving(func(c *Config) { c.IDTokenKey = pkcs8(key) })
+			plain := op.logoutToken(lyingop.RSA(), nil)
+			got, err := p.LogoutToken(t.Context(), to(key).seal(t, plain))
+			if err != nil || got.Subject != "subject" || got.SessionID != "the session" || got.ID != "the id" {
+				t.Errorf("%+v, %v", got, err)
+			}
+			signedIn, err := op.exchange(op.provider(nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			other := ecOn(elliptic.P384())
+			for name, raw := range map[string]string{
+				"not encrypted":           plain,
+				"for another key":         to(other).seal(t, plain),
+				"not signed":              to(key).seal(t, `{"sid":"the session"}`),
+				"signed by somebody else": to(key).seal(t, op.logoutToken(lyingop.OtherRSA(), nil)),
+				"an ID token":             to(key).seal(t, signedIn.Account.IDToken),
+				"with a nonce":            to(key).seal(t, op.logoutToken(lyingop.RSA(), nil, with("nonce", evilNonce))),
+				"twice":                   to(key).seal(t, to(key).seal(t, plain)),
+				"damaged":                 sealing{alg: to(key).alg, enc: jose.A256GCM, key: key.Public(), cty: "JWT", flip: true}.seal(t, plain),
+			} {
+				if got, err := p.LogoutToken(t.Context(), raw); !errors.Is(err, ErrLogoutToken) || got != (LogoutToken{}) {
+					t.Errorf("%s: %+v, %v", name, got, err)
+				}
+			}
+		})
+	}
+	t.Run("without a key", func(t *testing.T) {
+		op := newEvil(t)
+		_, err := op.leaving(nil).LogoutToken(t.Context(), to(rsa2048).seal(t, op.logoutToken(lyingop.RSA(), nil)))
+		if !errors.Is(err, ErrLogoutToken) || !strings.Contains(err.Error(), "there is no id_token_key") {
+			t.Error(err)
+		}
+	})
+	// The key of private_key_jwt decrypts as well, where the provider encrypts.
+	t.Run("with the client's key", func(t *testing.T) {
+		op := newEvil(t)
+		p := op.leaving(func(c *Config) { c.ClientKey = pkcs8(rsa2048) })
+		plain := op.logoutToken(lyingop.RSA(), nil)
+		for _, raw := range []string{plain, to(rsa2048).seal(t, plain)} {
+			if _, err := p.LogoutToken(t.Context(), raw); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
 func TestEncryptedIDTokenRefused(t *testing.T) {
 	rsa2048, p256 := lyingop.RSA().Signer, ecOn(elliptic.P256())
 	with := func(change func(*sealing)) func(string) string {
@@ -236,36 +289,6 @@ func TestEncryptedUserinfo(t *testing.T) {
 			id, err := op.exchange(op.provider(func(c *Config) { c.IDTokenKey, c.Userinfo = pkcs8(p256), "on" }))
 			if tc.ok != (err == nil) || tc.ok && id.Profile["nickname"] != "Al" || !tc.ok && ReasonOf(err) != ReasonUserinfo {
 				t.Errorf("%+v, %v", id, err)
-			}
-		})
-	}
-}
-
-func TestEncryptedLogoutToken(t *testing.T) {
-	p256 := ecOn(elliptic.P256())
-	op := newEvil(t)
-	raw := op.logoutToken(lyingop.RSA(), nil)
-	for _, tc := range []struct {
-		name, token string
-		key         bool // to open it with
-		ok          bool
-	}{
-		{"signed and encrypted", to(p256).seal(t, raw), true, true},
-		{"signed", raw, true, true},
-		{"encrypted only", to(p256).seal(t, `{"sub":"subject"}`), true, false},
-		{"for another key", to(lyingop.RSA().Signer).seal(t, raw), true, false},
-		{"an ID token", to(p256).seal(t, lyingop.RSA().Sign(`{"sub":"subject"}`, nil)), true, false},
-		{"encrypted, and nobody has asked for it", to(p256).seal(t, raw), false, false},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			p := op.leaving(func(c *Config) {
-				if tc.key {
-					c.IDTokenKey = pkcs8(p256)
-				}
-			})
-			token, err := p.LogoutToken(t.Context(), tc.token)
-			if tc.ok != (err == nil) || tc.ok && token.Subject != "subject" || !tc.ok && !errors.Is(err, ErrLogoutToken) {
-				t.Errorf("%+v, %v", token, err)
 			}
 		})
 	}

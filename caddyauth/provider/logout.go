@@ -7,9 +7,11 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"go.uber.org/zap"
 )
 
 // Leaver is a provider at which people can be signed out, and which says when they
@@ -65,6 +67,33 @@ const (
 	maxHint = 6 << 10
 )
 
+// logoutExpected is what a site waits for.
+type logoutExpected struct {
+	backchannel, frontchannel bool
+	once                      sync.Once
+}
+
+// compare warns, once, of a provider that does not say that it tells of logouts: a
+// site that waits to be told would wait for ever. That goes by what discovery says,
+// where leaving it out means no (Back-Channel Logout and Front-Channel Logout 1.0,
+// section 2.1 and 3).
+func (e *logoutExpected) compare(p *oauthProvider, m *metadata) {
+	if !e.backchannel && !e.frontchannel {
+		return
+	}
+	e.once.Do(func() {
+		about := zap.String("provider", p.info.ID)
+		if e.backchannel && !m.leaving.Backchannel {
+			p.log.Warn("the provider's metadata does not say that it supports back-channel logout: sessions may not end here when they do there; "+
+				"turn it on there, or leave out 'logout { backchannel }'", about)
+		}
+		if e.frontchannel && (!m.leaving.Frontchannel || !m.leaving.FrontchannelSession) {
+			p.log.Warn("the provider's metadata does not say that it supports front-channel logout and names the session: sessions may not end here when they do there; "+
+				"turn that on there (frontchannel_logout_session_required of the client), or leave out 'logout { frontchannel }'", about)
+		}
+	})
+}
+
 // EndSession implements [Leaver].
 func (p *oauthProvider) EndSession(ctx context.Context, r EndSessionRequest) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(p.cfg.Timeout))
@@ -101,14 +130,14 @@ func (p *oauthProvider) LogoutToken(ctx context.Context, raw string) (LogoutToke
 	case len(raw) > maxLogoutToken:
 		return LogoutToken{}, logoutInvalid(errors.New("too long"))
 	}
-	// It should be encrypted where ID tokens are, but need not (2.4).
-	raw, err := p.signed(raw, false)
-	if err != nil {
-		return LogoutToken{}, logoutInvalid(err)
-	}
 	m, err := p.metadata(ctx)
 	if err != nil {
 		return LogoutToken{}, err
+	}
+	// It is encrypted where ID tokens are, and only there (2.6, rule 1).
+	raw, err = p.signed(raw, p.cfg.IDTokenKey != "")
+	if err != nil {
+		return LogoutToken{}, logoutInvalid(fmt.Errorf("logout_token: %w", err))
 	}
 	check, err := p.idTokenCheck(m, new(tokens), "")
 	if err != nil {

@@ -44,8 +44,10 @@ type oauthProvider struct {
 	// key signs client assertions; decryption opens ID tokens. Nil if there is none.
 	key, decryption *clientKey
 	cache           *Cache
-	now             func() time.Time
-	log             *zap.Logger
+	// expects says which logouts the site waits to be told of.
+	expects logoutExpected
+	now     func() time.Time
+	log     *zap.Logger
 }
 
 // New makes a provider of its configuration, without touching the network. The
@@ -59,6 +61,7 @@ func New(cfg Config, opt Options) (OAuth, error) {
 		return nil, err
 	}
 	p := &oauthProvider{cfg: cfg, preset: known, now: opt.Now, log: opt.Log, cache: opt.Cache, orgs: opt.Orgs}
+	p.expects.backchannel, p.expects.frontchannel = opt.Backchannel, opt.Frontchannel
 	if p.now == nil {
 		p.now = time.Now
 	}

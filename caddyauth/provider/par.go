@@ -89,15 +89,23 @@ func (p *oauthProvider) push(ctx context.Context, m *metadata, q query) (query, 
 // of the token endpoint.
 func (p *oauthProvider) pushRefused(ctx context.Context, m *metadata, resp *http.Response, body []byte, q query) error {
 	refused := &oauth2.RetrieveError{Response: resp}
-	if answer, err := decodeObject(body); err == nil {
-		refused.ErrorCode, _ = answer["error"].(string)
-		refused.ErrorDescription, _ = answer["error_description"].(string)
-	}
+	refused.ErrorCode, refused.ErrorDescription = errorCode(body)
 	err := p.endpointError(ctx, m.par, ReasonPushed, refused, q["state"], q["nonce"], q["code_challenge"])
 	if about := err.Reason == ReasonPushed || err.Code == "unauthorized_client"; about && p.pushMode() == pushAuto && !m.requirePAR {
 		err.Err = fmt.Errorf("%w; if this client may not push requests, write: pushed_authorization off", err.Err)
 	}
 	return err
+}
+
+// errorCode reads an error of OAuth (RFC 6749, section 5.2), if a body is one.
+func errorCode(body []byte) (code, description string) {
+	answer, err := decodeObject(body)
+	if err != nil {
+		return "", ""
+	}
+	code, _ = answer["error"].(string)
+	description, _ = answer["error_description"].(string)
+	return code, description
 }
 
 // requestURI reads a response (RFC 9126, section 2.2).

@@ -191,6 +191,18 @@ func (op *OP) refreshable(form url.Values) *grant {
 	return g
 }
 
+// revoke takes back what a refresh token is of, if it is one (RFC 7009, section
+// 2.2).
+func (op *OP) revoke(w http.ResponseWriter, r *http.Request) {
+	if !op.authenticated(w, r) {
+		return
+	}
+	if g := op.grants[r.PostForm.Get("token")]; g != nil {
+		g.refresh = ""
+		maps.DeleteFunc(op.access, func(_ string, other *grant) bool { return other == g })
+	}
+}
+
 func (op *OP) idToken(g *grant, refresh bool) string {
 	payload := op.Payload
 	if payload == "" {

@@ -32,6 +32,7 @@ const (
 	JWKS          = "/jwks"
 	PushedRequest = "/par"
 	EndSession    = "/end-session"
+	Revocation    = "/revoke"
 )
 
 // OP is a running OpenID Provider on loopback. Its fields are read while it
@@ -170,6 +171,8 @@ func (op *OP) Answer(w http.ResponseWriter, r *http.Request) {
 		op.token(w, r)
 	case Userinfo:
 		op.userinfo(w, r)
+	case Revocation:
+		op.revoke(w, r)
 	default:
 		http.NotFound(w, r)
 	}
