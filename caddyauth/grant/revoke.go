@@ -14,7 +14,7 @@ import (
 // the session's own: one in a store is the account's, which other sessions renew
 // with, and applications that share the store. It stays.
 func (k *Keeper) Revoke(ctx context.Context, h http.Header, names *cookie.Names, s *session.Session) (asked bool, err error) {
-	if k.opts.Store != nil || !bound(s) {
+	if !bound(s) {
 		return false, nil
 	}
 	p, ok := k.refreshers[s.Evidence.Provider].(provider.Revoker)
