@@ -80,6 +80,28 @@ var oidfModules = []oidfModule{
 	{name: oidcc + "-userinfo-invalid-sub", ends: atUserinfo, reason: "userinfo_failed"},
 	{name: oidcc + "-userinfo-signed", more: (*oidfRun).person},
 
+	{name: oidcc + "-3rd-party-init-login", site: "initiate_login", more: (*oidfRun).login},
+	backchannel("", http.StatusOK),
+	backchannel("-alg-none", http.StatusBadRequest),
+	backchannel("-no-event", http.StatusBadRequest),
+	backchannel("-with-nonce", http.StatusBadRequest),
+	backchannel("-wrong-alg", http.StatusBadRequest),
+	backchannel("-wrong-aud", http.StatusBadRequest),
+	backchannel("-wrong-event", http.StatusBadRequest),
+	backchannel("-wrong-iss", http.StatusBadRequest),
+	{name: oidcc + "-rp-frontchannel-opinitlogout", site: "logout {\nfrontchannel\n}", more: (*oidfRun).frontchannel},
+	{name: oidcc + "-rp-frontchannel-rpinitlogout", site: "logout {\nfrontchannel\n}", more: func(r *oidfRun) {
+		before := r.b.cookieHeader()
+		r.signOut("/open")
+		r.frontchannel() // which the provider's page does before it sends the browser back
+		if body := r.s.browser().get("/api/auth/session", "Cookie", before).body; body != "{}" && body != "null" {
+			r.Errorf("session %s", body)
+		}
+	}},
+	{name: oidcc + "-rp-init-logout", site: "logout", more: func(r *oidfRun) { r.signOut("/open") }},
+	{name: oidcc + "-rp-init-logout-no-state", site: "logout", more: func(r *oidfRun) { r.signOut("") }},
+	{name: oidcc + "-rp-init-logout-other-state", site: "logout", more: func(r *oidfRun) { r.signOut("") }},
+
 	{name: fapi2 + "test-happy-path", more: (*oidfRun).pushed},
 	{name: fapi2 + "test-discovery-issuer-mismatch", ends: atStart, reason: "issuer_mismatch"},
 	{name: fapi2 + "test-invalid-iss", ends: atToken, reason: "id_token_invalid"},
@@ -428,80 +450,114 @@ func (r *oidfRun) refreshRefused() {
 	}
 }
 
-// oidfElsewhere names the tests of the other modules, which are about leaving and
-// about sign-ins that begin elsewhere.
-var oidfElsewhere = map[string]string{
-	oidcc + "-3rd-party-init-login":                    "TestOIDFThirdPartyInitiatedLogin",
-	oidcc + "-rp-backchannel-rpinitlogout":             "TestOIDFBackchannelLogout",
-	oidcc + "-rp-backchannel-rpinitlogout-alg-none":    "TestOIDFBackchannelLogout",
-	oidcc + "-rp-backchannel-rpinitlogout-no-event":    "TestOIDFBackchannelLogout",
-	oidcc + "-rp-backchannel-rpinitlogout-with-nonce":  "TestOIDFBackchannelLogout",
-	oidcc + "-rp-backchannel-rpinitlogout-wrong-alg":   "TestOIDFBackchannelLogout",
-	oidcc + "-rp-backchannel-rpinitlogout-wrong-aud":   "TestOIDFBackchannelLogout",
-	oidcc + "-rp-backchannel-rpinitlogout-wrong-event": "TestOIDFBackchannelLogout",
-	oidcc + "-rp-backchannel-rpinitlogout-wrong-iss":   "TestOIDFBackchannelLogout",
-	oidcc + "-rp-init-logout":                          "TestOUT05RPInitiatedLogout",
-	oidcc + "-rp-init-logout-no-state":                 "TestOUT05RPInitiatedLogout",
-	oidcc + "-rp-init-logout-other-state":              "TestOUT05RPInitiatedLogout",
+// signOut signs out here and at the provider, and checks where that ends.
+func (r *oidfRun) signOut(ends string) {
+	r.Helper()
+	a := r.b.leave("/open")
+	to, err := a.Location()
+	if err != nil || !strings.HasPrefix(to.String(), r.op.URL+lyingop.EndSession+"?") {
+		r.Fatalf("%s to %v", a.Status, to)
+	}
+	q := to.Query()
+	if strings.Count(q.Get("id_token_hint"), ".") != 2 || q.Get("client_id") != lyingop.ClientID ||
+		q.Get("post_logout_redirect_uri") != r.s.Base+"/api/auth/signed-out" || q.Get("state") == "" {
+		r.Errorf("the provider is told %v", q)
+	}
+	back, err := r.b.get(to.String()).Location()
+	if err != nil {
+		r.Fatal(err)
+	}
+	if a := r.b.get(back.String()); a.Header.Get("Location") != r.s.Base+ends {
+		r.Errorf("%s to %q", a.Status, a.Header.Get("Location"))
+	}
+	r.gone()
 }
 
-// names reports whether a test names a module, whole or in two parts.
-func names(test, module string) bool {
-	if strings.Contains(test, `"`+module+`"`) {
-		return true
+// gone fails if there still is a session.
+func (r *oidfRun) gone() {
+	r.Helper()
+	if body := r.b.get("/api/auth/session").body; body != "{}" && body != "null" {
+		r.Errorf("session %s", body)
 	}
-	for i := len(oidcc); i < len(module); i++ {
-		if strings.Contains(test, `"`+module[:i]+`"`) && strings.Contains(test, `"`+module[i:]+`"`) {
-			return true
+}
+
+// backchannel posts the module's logout token, as the provider does.
+func backchannel(name string, status int) oidfModule {
+	name = oidcc + "-rp-backchannel-rpinitlogout" + name
+	return oidfModule{name: name, site: "logout {\nbackchannel\n}", more: func(r *oidfRun) {
+		a := r.s.backchannel(r.op.LogoutToken(name))
+		if a.StatusCode != status || !strings.Contains(a.Header.Get("Cache-Control"), "no-store") {
+			r.Errorf("%s, %v", a.Status, a.Header)
 		}
-	}
-	return false
+		if status == http.StatusOK {
+			r.gone()
+		} else if body := r.b.get("/api/auth/session").body; !strings.Contains(body, lyingop.Email) {
+			r.Errorf("session %s", body)
+		}
+		r.signedOutElsewhere(status == http.StatusOK)
+	}}
 }
 
-// TestConformanceModulesAreCovered holds the list of modules against the tests: a
-// module is in the first of the tables, or in the second with a test that names it.
+// signedOutElsewhere fails unless the log says that the provider has, or has not,
+// signed somebody out.
+func (r *oidfRun) signedOutElsewhere(want bool) {
+	r.Helper()
+	if n := len(r.s.linesOf("signed out by the provider")); (n == 1) != want {
+		r.Errorf("%d lines about a logout at the provider", n)
+	}
+}
+
+// frontchannel loads the address that a page of the provider's has in a frame,
+// without our cookies.
+func (r *oidfRun) frontchannel() {
+	r.Helper()
+	q := url.Values{"iss": {r.op.URL}, "sid": {lyingop.Session}}
+	a := r.s.browser().get("/api/auth/frontchannel-logout/op?"+q.Encode(), "Sec-Fetch-Dest", "iframe", "Sec-Fetch-Site", "cross-site")
+	if a.StatusCode != http.StatusOK || !strings.HasSuffix(a.Header.Get("Content-Security-Policy"), "frame-ancestors "+r.op.URL) || a.Header.Get("X-Frame-Options") != "" {
+		r.Errorf("%s, %v", a.Status, a.Header)
+	}
+	r.gone()
+	r.signedOutElsewhere(true)
+}
+
+// login comes from another site, which sends somebody here to sign in.
+func (r *oidfRun) login() {
+	r.Helper()
+	r.b = r.browser()
+	q := url.Values{"iss": {r.op.URL}, "target_link_uri": {r.s.Base + "/private"}}
+	to, err := r.b.get("/api/auth/login/op?"+q.Encode(), "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-Site", "cross-site").Location()
+	if err != nil || !strings.HasPrefix(to.String(), r.op.URL+lyingop.Authorization+"?") {
+		r.Fatalf("to %v, %v", to, err)
+	}
+	r.signedIn(r.b.submit(r.b.get(to.String())))
+	r.asked(lyingop.Userinfo, 2)
+}
+
+// TestConformanceModulesAreCovered holds the list of modules against the tests:
+// each is run once, and by a provider that knows it.
 func TestConformanceModulesAreCovered(t *testing.T) {
 	list, err := os.Open("../testdata/oidf/modules.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer list.Close()
-	files, err := filepath.Glob("*_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var source strings.Builder
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		source.Write(text)
-	}
-	modules := 0
+	var listed, run []string
 	for lines := bufio.NewScanner(list); lines.Scan(); {
-		scope, module, ok := strings.Cut(lines.Text(), " ")
-		if !ok || scope == "#" {
-			continue
-		}
-		modules++
-		if !slices.Contains(lyingop.Behaviors(), module) {
-			t.Errorf("the lying provider does not know %s", module)
-		}
-		here := slices.ContainsFunc(oidfModules, func(m oidfModule) bool { return m.name == module })
-		elsewhere, listed := oidfElsewhere[module]
-		if here == listed {
-			t.Errorf("%s: here %v, elsewhere %v", module, here, listed)
-		}
-		if !listed {
-			continue
-		}
-		_, test, _ := strings.Cut(source.String(), "\nfunc "+elsewhere+"(")
-		if test, _, _ = strings.Cut(test, "\n}\n"); !names(test, module) {
-			t.Errorf("%s: %s does not name it", module, elsewhere)
+		if scope, module, ok := strings.Cut(lines.Text(), " "); ok && scope != "#" {
+			listed = append(listed, module)
 		}
 	}
-	if modules != 62 || len(lyingop.Behaviors()) != modules || len(oidfModules)+len(oidfElsewhere) != modules {
-		t.Errorf("%d modules, %d behaviors, %d and %d tests", modules, len(lyingop.Behaviors()), len(oidfModules), len(oidfElsewhere))
+	for _, m := range oidfModules {
+		run = append(run, m.name)
+	}
+	slices.Sort(listed)
+	if slices.Sort(run); !slices.Equal(run, listed) {
+		t.Errorf("run are\n%q\nand listed\n%q", run, listed)
+	}
+	if known := lyingop.Behaviors(); !slices.Equal(known, listed) {
+		t.Errorf("the provider knows\n%q\nand listed are\n%q", known, listed)
+	}
+	if len(listed) != 64 {
+		t.Errorf("%d modules", len(listed))
 	}
 }

@@ -77,8 +77,8 @@ func (op *OP) alsoMetadata(change func(map[string]any)) {
 }
 
 // behaviors are one for every module that a client of the code flow has to pass
-// (OIDCC, and FAPI2 as far as it does without DPoP and JARM). Those of modules
-// that are about leaving are the OP's part in the sign-in before it.
+// (OIDCC, and FAPI2 as far as it does without DPoP and JARM). What logout tokens
+// say is in LogoutToken.
 var behaviors = map[string]func(*OP){
 	OIDCC:                                honest,
 	OIDCC + "-client-secret-basic":       func(op *OP) { op.only("basic") },
@@ -135,9 +135,17 @@ var behaviors = map[string]func(*OP){
 	OIDCC + "-rp-backchannel-rpinitlogout-wrong-aud":   (*OP).leaving,
 	OIDCC + "-rp-backchannel-rpinitlogout-wrong-event": (*OP).leaving,
 	OIDCC + "-rp-backchannel-rpinitlogout-wrong-iss":   (*OP).leaving,
+	OIDCC + "-rp-frontchannel-opinitlogout":            (*OP).leaving,
+	OIDCC + "-rp-frontchannel-rpinitlogout":            (*OP).leaving,
 	OIDCC + "-rp-init-logout":                          (*OP).leaving,
-	OIDCC + "-rp-init-logout-no-state":                 (*OP).leaving,
-	OIDCC + "-rp-init-logout-other-state":              (*OP).leaving,
+	OIDCC + "-rp-init-logout-no-state": func(op *OP) {
+		op.leaving()
+		op.Return = func(v url.Values) { v.Del("state") }
+	},
+	OIDCC + "-rp-init-logout-other-state": func(op *OP) {
+		op.leaving()
+		op.Return = func(v url.Values) { v.Set("state", v.Get("state")+"1") }
+	},
 
 	FAPI2 + "test-happy-path":                honest,
 	FAPI2 + "test-discovery-issuer-mismatch": anotherIssuer,
@@ -265,8 +273,11 @@ func (op *OP) leaving() {
 			m[name] = true
 		}
 	})
-	op.Claims = Set("sid", "the OP's session")
+	op.Claims = Set("sid", Session)
 }
+
+// Session is the OP's name of the session of whoever signs in, where it has one.
+const Session = "the OP's session"
 
 // LogoutEvent is the member that the events of a logout token have (OpenID Connect
 // Back-Channel Logout, section 2.4).
@@ -280,7 +291,7 @@ func (op *OP) LogoutToken(module string, more ...map[string]any) string {
 	defer op.mu.Unlock()
 	now := op.Now().Unix()
 	c := map[string]any{
-		"iss": op.URL, "aud": op.ClientID, "iat": now, "exp": now + 120, "jti": rand.Text(), "sub": Subject, "sid": "the OP's session",
+		"iss": op.URL, "aud": op.ClientID, "iat": now, "exp": now + 120, "jti": rand.Text(), "sub": Subject, "sid": Session,
 		"events": map[string]any{LogoutEvent: map[string]any{}},
 	}
 	key, lie := op.Key, func(raw string) string { return raw }

@@ -191,6 +191,17 @@ func (op *OP) refreshable(form url.Values) *grant {
 	return g
 }
 
+// endSession sends the browser back from signing out (OpenID Connect RP-Initiated
+// Logout 1.0, section 3).
+func (op *OP) endSession(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	back := url.Values{"state": q["state"]}
+	if op.Return != nil {
+		op.Return(back)
+	}
+	http.Redirect(w, r, q.Get("post_logout_redirect_uri")+"?"+back.Encode(), http.StatusFound)
+}
+
 // revoke takes back what a refresh token is of, if it is one (RFC 7009, section
 // 2.2).
 func (op *OP) revoke(w http.ResponseWriter, r *http.Request) {

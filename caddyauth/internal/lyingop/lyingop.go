@@ -69,6 +69,8 @@ type OP struct {
 	Metadata func(map[string]any)
 	// Callback changes what the browser brings back.
 	Callback func(url.Values)
+	// Return changes what it brings back from signing out.
+	Return func(url.Values)
 	// Person is what the OP knows of who signs in: what userinfo answers.
 	Person map[string]any
 	// JWKS is what the key endpoint answers, at JWKSPath.
@@ -171,6 +173,8 @@ func (op *OP) Answer(w http.ResponseWriter, r *http.Request) {
 		op.token(w, r)
 	case Userinfo:
 		op.userinfo(w, r)
+	case EndSession:
+		op.endSession(w, r)
 	case Revocation:
 		op.revoke(w, r)
 	default:
