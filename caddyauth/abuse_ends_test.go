@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -92,6 +93,70 @@ func TestOUT04SignOutByGET(t *testing.T) {
 	b.do(http.MethodPost, "/api/auth/signout", url.Values{}, "Origin", "https://evil.com", "Sec-Fetch-Site", "cross-site")
 	if a := b.get("/app/"); a.StatusCode != http.StatusOK {
 		t.Error("a POST without a token signed out")
+	}
+}
+
+// TestOUT02EveryPieceIsCleared: what a browser has of a session, and of older ones
+// that were longer or shorter, is taken from it; what belongs to others is not.
+func TestOUT02EveryPieceIsCleared(t *testing.T) {
+	s, _ := members(t, "", nil)
+	for name, pieces := range map[string]func(token string) []string{
+		"whole": func(token string) []string { return []string{"=" + token} },
+		"in five pieces": func(token string) []string {
+			n := len(token)/5 + 1
+			return []string{".0=" + token[:n], ".1=" + token[n:2*n], ".2=" + token[2*n:3*n], ".3=" + token[3*n:4*n], ".4=" + token[4*n:], ".9=stale"}
+		},
+		"whole, and pieces of an older one": func(token string) []string {
+			return []string{"=" + token, ".0=stale", ".1=stale", ".7=stale"}
+		},
+		"in pieces, and an older one": func(token string) []string {
+			n := len(token)/2 + 1
+			return []string{"=stale", ".0=" + token[:n], ".1=" + token[n:]}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := s.browser()
+			csrf := b.csrf()
+			var sent, want []string
+			for _, piece := range pieces(seal(t, person("eve"), time.Hour)) {
+				sent = append(sent, plainName+piece)
+				suffix, _, _ := strings.Cut(piece, "=")
+				want = append(want, plainName+suffix)
+			}
+			inside := func() int { return s.browser().get("/app/", "Cookie", strings.Join(sent, "; ")).StatusCode }
+			if got := inside(); got != http.StatusOK {
+				t.Fatalf("no session: %d", got)
+			}
+			others := []string{plainName + "-of-another=x", plainName + ".x=x"}
+			cookies := strings.Join(append(append(sent, others...), b.cookieHeader()), "; ")
+			b.Jar = nil
+			a := b.do(http.MethodPost, "/api/auth/signout", url.Values{"csrfToken": {csrf}}, "Cookie", cookies)
+			var cleared []string
+			for _, c := range a.Cookies() {
+				switch {
+				case c.MaxAge < 0 && c.Value == "":
+					cleared = append(cleared, c.Name)
+				case strings.HasPrefix(c.Name, plainName):
+					t.Errorf("sets %s", c.Name)
+				}
+			}
+			for _, name := range want {
+				if !slices.Contains(cleared, name) {
+					t.Errorf("%s stays: %q are cleared", name, cleared)
+				}
+			}
+			for _, name := range others {
+				if name, _, _ = strings.Cut(name, "="); slices.Contains(cleared, name) {
+					t.Errorf("%s is cleared", name)
+				}
+			}
+			if a.StatusCode != http.StatusFound {
+				t.Errorf("%s", a.Status)
+			}
+			if inside() == http.StatusOK {
+				t.Error("a copy is still good")
+			}
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package caddyauth_test
 import (
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -494,11 +495,11 @@ func TestOIDFBackchannelLogout(t *testing.T) {
 			}
 
 			op.sid = "idp-session-2"
-			if a := s.backchannel(op.logoutToken(t, map[string]any{"sub": nil})); a.StatusCode != 200 || a.body != "" {
-				t.Errorf("OUT-07 unknown sid: %s %s", a.Status, a.body)
-			}
-			if a := s.backchannel(op.logoutToken(t, map[string]any{"sub": "eve", "sid": nil})); a.StatusCode != 200 {
-				t.Errorf("OUT-07 unknown sub: %s %s", a.Status, a.body)
+			for name, change := range map[string]map[string]any{"sid": {"sub": nil}, "sub": {"sub": "eve", "sid": nil}} {
+				a := s.backchannel(op.logoutToken(t, change))
+				if a.StatusCode != 200 || a.body != "" || !strings.Contains(a.Header.Get("Cache-Control"), "no-store") || len(a.Cookies()) != 0 {
+					t.Errorf("OUT-07 unknown %s: %s %v %s", name, a.Status, a.Header, a.body)
+				}
 			}
 			if !b.signedIn() {
 				t.Fatal("OUT-07: signed out with somebody else")
@@ -577,6 +578,41 @@ func TestBackchannelRequests(t *testing.T) {
 	}
 }
 
+// Anybody can send logout tokens: they cost the provider few requests for its keys,
+// and the log few lines, also while those keys cannot be had.
+func TestOUT08BackchannelFlood(t *testing.T) {
+	for name, tc := range map[string]struct {
+		down    bool
+		line    string
+		fetches int // at most
+	}{
+		"no good":         {false, "logout request refused", 2},
+		"nobody can tell": {true, "a logout at the provider could not be carried out", 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			op := lyingop.New(t)
+			if tc.down {
+				op.Replace(lyingop.JWKS, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "down", http.StatusServiceUnavailable) })
+			}
+			s := start(t, siteWith("secret "+secret+"\n"+oidcLines(t, op, "op")+"allow any\nlimit off\nlogout {\nbackchannel\n}"))
+			began := time.Now()
+			for i := range 300 {
+				raw := op.Key.Sign(`{"sub":"subject"}`, map[string]any{"typ": "logout+jwt", "kid": fmt.Sprint("key ", i)})
+				if a := s.backchannel(raw); a.StatusCode != 400 {
+					t.Fatalf("%s", a.Status)
+				}
+			}
+			// A minute's floor, or a back-off that doubles from a second on.
+			if n := op.Count(lyingop.JWKS); n == 0 || n > tc.fetches+int(time.Since(began)/time.Second) {
+				t.Errorf("the keys were asked for %d times in %v", n, time.Since(began))
+			}
+			if n := len(s.linesOf(tc.line)); n == 0 || n > 12 {
+				t.Errorf("%d lines", n)
+			}
+		})
+	}
+}
+
 // The provider's keys cannot be had: nobody says that the token was no good.
 func TestBackchannelWithoutKeys(t *testing.T) {
 	s, op := logoutSite(t, "logout {\nbackchannel\n}")
@@ -607,7 +643,8 @@ func TestOUT09FrontchannelLogout(t *testing.T) {
 	for name, to := range map[string]string{
 		"another issuer": target("https://other.example", op.sid), "no issuer": "/api/auth/frontchannel-logout/op?sid=" + op.sid,
 		"no sid": "/api/auth/frontchannel-logout/op?iss=" + url.QueryEscape(op.URL), "an empty sid": target(op.URL, ""),
-		"two sids": target(op.URL, op.sid) + "&sid=x", "another provider": strings.Replace(target(op.URL, op.sid), "/op?", "/x?", 1),
+		"a long sid": target(op.URL, op.sid+strings.Repeat("x", 255)),
+		"two sids":   target(op.URL, op.sid) + "&sid=x", "another provider": strings.Replace(target(op.URL, op.sid), "/op?", "/x?", 1),
 	} {
 		a := b.get(to, frame...)
 		if a.StatusCode != 400 || a.Header.Get("Content-Security-Policy") != "default-src 'none'; frame-ancestors 'none'" || len(a.Cookies()) != 0 {

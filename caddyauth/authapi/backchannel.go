@@ -138,10 +138,13 @@ func (q *request) refuseLogout(code, description string, err error) {
 	q.logoutError(code, description)
 }
 
-// logoutFailed answers a request that may be good.
+// logoutFailed answers a request that may be good. While nobody can tell whether it
+// is, anybody can send it, so the log has not more than some of each client's.
 func (q *request) logoutFailed(err error) {
-	q.api.opts.Log.Error("a logout at the provider could not be carried out",
-		append(q.about(q.known(), ""), zap.String("error", q.describe(err)))...)
+	if q.api.opts.Limits.ClientLog.Allow("logout failed\x00" + q.client()) {
+		q.api.opts.Log.Error("a logout at the provider could not be carried out",
+			append(q.about(q.known(), ""), zap.String("error", q.describe(err)))...)
+	}
 	q.setRetryAfter(storeRetryAfter)
 	q.logoutError("temporarily_unavailable", "the logout could not be carried out now")
 }

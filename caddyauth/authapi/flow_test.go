@@ -521,6 +521,19 @@ func TestPKCE04Values(t *testing.T) {
 		}
 		seen[v] = true
 	}
+	// Those of flows are such values, and what is sent of them has all their bits.
+	for range 50 {
+		b := w.browser(t)
+		b.get("/callback/op?code=x&state=" + b.start("op"))
+		sent, got := w.op.started[len(w.op.started)-1], w.op.exchanged[len(w.op.exchanged)-1]
+		for _, v := range []string{sent.State, sent.Nonce, got.CodeVerifier} {
+			if len(v) != 43 || seen[v] {
+				t.Fatalf("value %q", v)
+			}
+			seen[v] = true
+		}
+		equal(t, "code_challenge", sent.CodeChallenge, challenge(got.CodeVerifier))
+	}
 }
 
 func TestRandIsUsed(t *testing.T) {
