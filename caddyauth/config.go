@@ -402,7 +402,9 @@ type Logout struct {
 	// Signs people out at their provider too, when they sign out here. They come back
 	// to `signed-out` below the base path, an address to register with the provider;
 	// with a portal, it is the portal's. A provider without a sign-out of its own is
-	// asked for a fresh sign-in the next time instead. Default: true.
+	// asked for a fresh sign-in the next time instead. A refresh token that was kept for
+	// the session alone is revoked where the provider takes that (RFC 7009).
+	// Default: true.
 	Provider *bool `json:"provider,omitempty"`
 
 	// Serves `backchannel-logout/<provider>` below the base path, where providers of

@@ -22,7 +22,8 @@ type LogoutOptions struct {
 	// Provider signs people out at their provider too, once they have signed out
 	// here (OpenID Connect RP-Initiated Logout 1.0); they come back to
 	// {base}/signed-out. A provider without a place for that is asked for a fresh
-	// sign-in the next time (prompt=login).
+	// sign-in the next time (prompt=login). What it granted for the session alone is
+	// revoked.
 	Provider bool
 
 	// Backchannel serves {base}/backchannel-logout/:provider, where a provider says

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddyauth/gateway/caddyauth/internal/lyingop"
+	"github.com/caddyauth/gateway/caddyauth/internal/testop"
 )
 
 const evilRefresh = "leak-refresh"
@@ -189,5 +190,26 @@ func TestLogoutThatNobodyTells(t *testing.T) {
 				t.Errorf("%d lines of %s", n, tc.want)
 			}
 		})
+	}
+}
+
+// zitadel takes a refresh token back, and does not mind one that it does not know.
+func TestRevokeWithRealProvider(t *testing.T) {
+	op := testop.Start(t, testRedirect)
+	cfg := configFor(op)
+	cfg.Scope = []string{"openid", "offline_access"}
+	p := mustNew(t, cfg, Options{})
+	id, err := p.Exchange(t.Context(), newFlow(p).callback(t, op, "alice"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := id.Account.RefreshToken
+	for _, revoked := range []string{"another", token, token} {
+		if asked, err := p.(Revoker).Revoke(t.Context(), revoked); !asked || err != nil {
+			t.Errorf("%v, %v", asked, err)
+		}
+	}
+	if _, err := p.(Refresher).Refresh(t.Context(), RefreshRequest{RefreshToken: token}); !Refused(err) {
+		t.Errorf("a token that was revoked: %v", err)
 	}
 }
