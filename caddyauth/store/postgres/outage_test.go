@@ -66,7 +66,7 @@ func TestDeadConnections(t *testing.T) {
 		return err
 	}
 	fatal(t, busy(t, connections, sleeping(s)))
-	server.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'caddyauth'")
+	server.Exec("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'caddyauth'")
 	if err := busy(t, 3*connections, read); err != nil {
 		t.Errorf("after all connections were cut: %v", err)
 	}
@@ -79,7 +79,7 @@ func TestDeadConnections(t *testing.T) {
 	}
 
 	fatal(t, busy(t, connections, sleeping(s)))
-	server.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'caddyauth'")
+	server.Exec("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'caddyauth'")
 	failed := 0
 	for i := range connections {
 		if _, err := s.CreateUser(t.Context(), store.User{Email: fmt.Sprintf("u%d@example.com", i)}); err != nil {
