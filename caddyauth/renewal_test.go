@@ -129,6 +129,11 @@ http://localhost:{PORT} {
 			time.Sleep(1100 * time.Millisecond)
 			refreshes := op.Grants("refresh_token")
 			op.Change(func() { op.Lifetime = time.Hour })
+			// It takes so long that whoever does not wait for the other one asks as well.
+			op.Replace(lyingop.Token, func(w http.ResponseWriter, r *http.Request) {
+				time.Sleep(300 * time.Millisecond)
+				op.Answer(w, r)
+			})
 			up.take()
 			crowd(t, 400, b.cookieHeader(), s.Base, other)
 			last := op.Grants("refresh_token")
