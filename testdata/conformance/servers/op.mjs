@@ -26,7 +26,12 @@ const op = new Provider(issuer, {
   scopes: ["openid", "profile", "email"],
   // Claims of scopes in the ID token too, which is where both sides look.
   conformIdTokenClaims: false,
-  features: { devInteractions: { enabled: false } },
+  features: {
+    devInteractions: { enabled: false },
+    // NextAuth cannot push, and caddyauth does wherever it may: parameters that
+    // the browser does not carry could not be compared.
+    pushedAuthorizationRequests: { enabled: false },
+  },
   interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
   cookies: { keys: ["only for tests"] },
   async findAccount(_, id) {
