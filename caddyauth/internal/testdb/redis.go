@@ -124,6 +124,13 @@ func (s *RedisServer) Do(args ...any) string {
 	return answer
 }
 
+// Leads reports whether the server is a master. One that changes its role ends
+// its connections, so no answer is a no.
+func (s *RedisServer) Leads() bool {
+	info, err := askRedis(s.Port, "INFO", "replication")
+	return err == nil && strings.Contains(info, "role:master")
+}
+
 // startRedis starts a process of redis-server.
 func startRedis(t testing.TB, args ...string) *process {
 	t.Helper()
